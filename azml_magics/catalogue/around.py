@@ -102,7 +102,13 @@ BLOBS = Resource(
     key="path",
     operations=(
         Operation(
-            "read", "GET", "/{container}/{path*}", "Read a blob or a part of it", host="blob", anonymous=True, word=False
+            "read",
+            "GET",
+            "/{container}/{path*}",
+            "Read a blob or a part of it",
+            host="blob",
+            anonymous=True,
+            word=False,
         ),
         Operation("head", "HEAD", "/{container}/{path*}", "A blob's size", host="blob", anonymous=True, word=False),
         Operation(

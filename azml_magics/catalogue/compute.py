@@ -35,10 +35,14 @@ COMPUTES = Resource(
         ),
         action("computes", "start", "start", "Start a compute instance", long_running=True, api_version=INSTANCES),
         action("computes", "stop", "stop", "Stop a compute instance", long_running=True, api_version=INSTANCES),
-        action("computes", "restart", "restart", "Restart a compute instance", long_running=True, api_version=INSTANCES),
+        action(
+            "computes", "restart", "restart", "Restart a compute instance", long_running=True, api_version=INSTANCES
+        ),
         action("computes", "nodes", "listNodes", "List the nodes of a compute"),
         Operation("list-regional", "GET", RP, "List the computes, as the v1 SDK does", host="data", word=False),
-        Operation("show-regional", "GET", RP + "/{name}", "Show a compute, as the v1 SDK does", host="data", word=False),
+        Operation(
+            "show-regional", "GET", RP + "/{name}", "Show a compute, as the v1 SDK does", host="data", word=False
+        ),
     ),
     columns=(
         Column("name", "name"),

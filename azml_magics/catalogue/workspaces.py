@@ -95,9 +95,7 @@ USAGES = Resource(
     plural="usages",
     summary="How much of a limit is used, by region",
     api_version=V1,
-    operations=(
-        Operation("list", "GET", LOCATION + "/usages", "List what is used of each limit", paging="next-link"),
-    ),
+    operations=(Operation("list", "GET", LOCATION + "/usages", "List what is used of each limit", paging="next-link"),),
     columns=(
         Column("name", "name.localizedValue|name.value"),
         Column("used", "currentValue", "int"),
@@ -126,9 +124,7 @@ SIZES = Resource(
     plural="sizes",
     summary="A VM size that a compute can have",
     api_version=V1,
-    operations=(
-        Operation("list", "GET", LOCATION + "/vmSizes", "List the VM sizes of a region", paging="next-link"),
-    ),
+    operations=(Operation("list", "GET", LOCATION + "/vmSizes", "List the VM sizes of a region", paging="next-link"),),
     columns=(
         Column("name", "name"),
         Column("family", "family"),

@@ -42,12 +42,7 @@ def workspace_of(service: Service, call: Call) -> dict[str, Any]:
     if call.operation.host != "arm":
         # [inferred] the data plane's text for an unknown workspace is not recorded
         raise Fault(404, "UserError", f"Workspace {name} was not found in group {group}.", inner="NotFoundError")
-    for kind, key, code, text in (
-        ("subscription", f"/subscriptions/{call.keys['subscription']}", "SubscriptionNotFound", "subscription"),
-        ("group", f"/subscriptions/{call.keys['subscription']}/resourcegroups/{group}", "ResourceGroupNotFound", ""),
-    ):
-        if service.store.get(kind, key.lower()) is None:
-            raise missing_parent(code, call.keys["subscription"] if text else group)
+    group_of(service, call)
     raise Fault(
         404,
         "ResourceNotFound",
@@ -56,10 +51,15 @@ def workspace_of(service: Service, call: Call) -> dict[str, Any]:
     )
 
 
-def missing_parent(code: str, name: str) -> Fault:
-    """The gateway's 404 for a subscription or a group that does not exist."""
-    what = "subscription" if code == "SubscriptionNotFound" else "Resource group"
-    return Fault(404, code, f"The {what} '{name}' could not be found.".replace("The Resource", "Resource"))
+def group_of(service: Service, call: Call) -> dict[str, Any]:
+    """The resource group's document, or the gateway's 404 for it or for its subscription."""
+    subscription, group = call.keys["subscription"], call.keys["group"]
+    if service.store.get("subscription", arm_key(f"/subscriptions/{subscription}")) is None:
+        raise Fault(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
+    document = service.store.get("group", arm_key(f"/subscriptions/{subscription}/resourcegroups/{group}"))
+    if document is None:
+        raise Fault(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
+    return document
 
 
 def scope_of(service: Service, call: Call) -> str:
@@ -87,7 +87,11 @@ def linked_page(call: Call, items: Sequence[Any], skip: int | None) -> Reply:
     body: dict[str, Any] = {"value": list(items)}
     if skip is not None:
         parts = urlsplit(call.url)
-        query = [(k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if k.lower() not in ("$skiptoken", "$skip")]
+        query = [
+            (k, v)
+            for k, v in parse_qsl(parts.query, keep_blank_values=True)
+            if k.lower() not in ("$skiptoken", "$skip")
+        ]
         query.append(("$skipToken", token_of(skip)))
         body["nextLink"] = urlunsplit((*parts[:3], urlencode(query, safe="$"), ""))
     return Reply(body)
