@@ -38,7 +38,7 @@ COMPUTES = Resource(
         action(
             "computes", "restart", "restart", "Restart a compute instance", long_running=True, api_version=INSTANCES
         ),
-        action("computes", "nodes", "listNodes", "List the nodes of a compute"),
+        action("computes", "nodes", "listNodes", "List the nodes of a compute", answers="node"),
         Operation("list-regional", "GET", RP, "List the computes, as the v1 SDK does", host="data", word=False),
         Operation(
             "show-regional", "GET", RP + "/{name}", "Show a compute, as the v1 SDK does", host="data", word=False
@@ -58,4 +58,19 @@ COMPUTES = Resource(
     ),
 )
 
-RESOURCES = (COMPUTES,)
+NODES = Resource(
+    noun="node",
+    plural="nodes",
+    summary="A machine of a compute",
+    operations=(),
+    columns=(
+        Column("node_id", "nodeId"),
+        Column("state", "nodeState"),
+        Column("run_id", "runId"),
+        Column("private_ip", "privateIpAddress"),
+        Column("public_ip", "publicIpAddress"),
+        Column("port", "port", "int"),
+    ),
+)
+
+RESOURCES = (COMPUTES, NODES)

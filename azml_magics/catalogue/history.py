@@ -129,6 +129,7 @@ RUNS = Resource(
             "Show what a run logged, step by step",
             body="json",
             paging="body-token",
+            answers="metric",
         ),
         data(
             "artifacts",
@@ -136,6 +137,7 @@ RUNS = Resource(
             BY_NAME + "/runs/{run}/artifacts",
             "List the files that a run left",
             paging="query-token",
+            answers="artifact",
             also=(BY_ID + "/runs/{run}/artifacts",),
         ),
         data(
@@ -224,4 +226,18 @@ ARTIFACTS = Resource(
     columns=(Column("path", "path"), Column("created", "createdTime", "time"), Column("size", "size", "int")),
 )
 
-RESOURCES = (EXPERIMENTS, RUNS, ARTIFACTS)
+METRICS = Resource(
+    noun="metric",
+    plural="metrics",
+    summary="One value that a run logged",
+    operations=(),
+    columns=(
+        Column("run_id", "run_id"),
+        Column("name", "name"),
+        Column("step", "step", "int"),
+        Column("value", "value", "float"),
+        Column("time", "time", "time"),
+    ),
+)
+
+RESOURCES = (EXPERIMENTS, RUNS, ARTIFACTS, METRICS)

@@ -64,7 +64,8 @@ class Operation:
     service answers the same (the official clients use them). `query` is what the client always sends.
     `long_running` operations are polled to their end. With `word` false no `%azml` word is made of it:
     other code uses it. `api_version` is for an operation that is younger than its resource's. `anonymous`
-    ones carry no token of the session's: the call has its own proof, or needs none.
+    ones carry no token of the session's: the call has its own proof, or needs none. `answers` is the noun of
+    what comes back where that is not the resource itself: a compute's nodes, a run's metrics.
     """
 
     verb: str
@@ -80,6 +81,7 @@ class Operation:
     word: bool = True
     api_version: str = ""
     anonymous: bool = False
+    answers: str = ""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -145,11 +147,18 @@ def collection(
 
 
 def action(
-    segment: str, verb: str, call: str, summary: str, *, long_running: bool = False, api_version: str = ""
+    segment: str,
+    verb: str,
+    call: str,
+    summary: str,
+    *,
+    long_running: bool = False,
+    api_version: str = "",
+    answers: str = "",
 ) -> Operation:
     """A POST on one resource of an ARM collection: `call` is the service's name for it."""
     path = f"{WORKSPACE}/{segment}/{{name}}/{call}"
-    return Operation(verb, "POST", path, summary, long_running=long_running, api_version=api_version)
+    return Operation(verb, "POST", path, summary, long_running=long_running, api_version=api_version, answers=answers)
 
 
 def data(
@@ -164,6 +173,7 @@ def data(
     query: tuple[tuple[str, str], ...] = (),
     long_running: bool = False,
     word: bool = True,
+    answers: str = "",
 ) -> Operation:
     """An operation of the data plane; `{ws}` in a path stands for the workspace's ARM path."""
     return Operation(
@@ -178,4 +188,5 @@ def data(
         query=query,
         also=tuple(p.replace("{ws}", WORKSPACE) for p in also),
         word=word,
+        answers=answers,
     )
