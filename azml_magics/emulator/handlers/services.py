@@ -1,0 +1,247 @@
+"""Deployed services: created by a long operation, shown, listed, asked for keys and logs, deleted."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from ..conditions import Where
+from ..contents import Missing, files_of_url
+from ..definition import shown
+from ..service import REGION, Call, Fault, Handler, Reply, Service
+from ..store import Exists
+from .common import now, scope_of
+from .management import bad_request, body_of, conditions, listing, not_found, person, public, words
+
+#: What a name may be: it becomes a host name, and the official client checks the same.
+NAME = re.compile(r"(?=.{3,32}$)[a-z]([-a-z0-9]*[a-z0-9])", re.ASCII)
+SUFFIX = f"{REGION}.azurecontainer.io"
+LINES = 5000
+
+
+def create(service: Service, call: Call) -> Reply:
+    """Begin a deployment; what it says now is 202 and where to ask how it goes."""
+    workspace_id = scope_of(service, call)
+    body = body_of(call, "name", "computeType")
+    _check(body)
+    request = _image_request(service, workspace_id, body)
+    operation = str(uuid.uuid4())
+    document = _document(service, workspace_id, body, request) | {"operationId": operation, "createdBy": person(call)}
+    key = document["_key"]
+    reply = Reply(status=202, headers={"Operation-Location": _location(call, operation)})
+    _file(service, document, overwrite=bool(body.get("overwrite")))
+    progress = {
+        "id": operation,
+        "operationType": "Service",
+        "state": "NotStarted",
+        "createdTime": now(),
+        "endTime": None,
+        "error": None,
+        "resourceLocation": _location(call, operation).partition("/operations/")[0] + f"/services/{body['name']}",
+        "operationDetails": {"subOperationType": "DeployService", "subOperationState": None},
+        "_service": key,
+    }
+    service.store.add("deployment", f"{workspace_id}/{operation}", progress, workspace_id)
+    arguments = {"service": key, "operation": f"{workspace_id}/{operation}"}
+    service.progress.begin("service", "service.deploy", arguments, service.progress.seconds("service.create"))
+    return reply
+
+
+def deploy(service: Service, arguments: dict[str, Any]) -> None:
+    """The effect of a deployment that is due: it goes on in a thread of its own, since `init()` may take long."""
+    service.deployments.deploy(arguments["service"], arguments["operation"])
+
+
+def list_services(service: Service, call: Call) -> Reply:
+    """The workspace's services, last changed first unless asked otherwise (the specification's default)."""
+    where = conditions(call, {"name": "name", "computeType": "computeType", "imageId": "imageId"})
+    if call.param("modelId"):
+        where.append(Where(("_models", call.param("modelId")), "ne", None))
+    if call.param("modelName"):
+        where.append(Where(("_models", call.param("modelName")), "ne", None))
+    reply = listing(service, call, "service", scope_of(service, call), where, "UpdatedAtDesc")
+    for document in reply.body["value"]:
+        _expand(document, call)
+    return reply
+
+
+def show(service: Service, call: Call) -> Reply:
+    """One service."""
+    return Reply(_expand(public(_find(service, call)), call))
+
+
+def delete(service: Service, call: Call) -> Reply:
+    """End a service and forget it: 200, or 204 when there is none (wire-v1 11)."""
+    key = f"{scope_of(service, call)}/{call.keys['service']}"
+    document = service.store.get("service", key)
+    if document is None or not service.store.delete("service", key):
+        return Reply(status=204)
+    service.store.delete("dns", document["_label"])
+    service.deployments.remove(key)
+    return Reply()
+
+
+def keys(service: Service, call: Call) -> Reply:
+    """The keys that a service is scored with."""
+    return Reply(_find(service, call)["_keys"])
+
+
+def logs(service: Service, call: Call) -> Reply:
+    """The last lines of what a service printed, `tail` of them."""
+    document = _find(service, call)
+    text = call.param("tail")
+    lines = int(text) if text.isdecimal() else LINES
+    return Reply({"content": service.deployments.log(document["_key"], lines)})
+
+
+def operation(service: Service, call: Call) -> Reply:
+    """Where a deployment stands."""
+    document = service.store.get("deployment", f"{scope_of(service, call)}/{call.keys['operation']}")
+    if document is None:
+        raise not_found("OperationNotFound", f"Operation with id {call.keys['operation']} was not found.")
+    return Reply(public(document))
+
+
+def _find(service: Service, call: Call) -> dict[str, Any]:
+    document = service.store.get("service", f"{scope_of(service, call)}/{call.keys['service']}")
+    if document is None:
+        raise not_found("ServiceNotFound", f"Service with name {call.keys['service']} was not found.")
+    return document
+
+
+def _expand(document: dict[str, Any], call: Call) -> dict[str, Any]:
+    """Leave the models out unless they were asked for (the specification's `expand`)."""
+    if call.param("expand").lower() != "true":
+        document["models"] = []
+    return document
+
+
+def _check(body: Mapping[str, Any]) -> None:
+    for name in (body["name"], body.get("dnsNameLabel") or body["name"]):
+        if not isinstance(name, str) or NAME.fullmatch(name) is None:
+            text = "3 to 32 lower-case letters, digits and '-', beginning with a letter and not ending with '-'"
+            raise bad_request("InvalidServiceName", f"The name {name!r} is not valid: {text}.")
+    if body["computeType"].upper() != "ACI":
+        raise bad_request("NotEmulated", f"The emulator deploys to ACI only, not to {body['computeType']}.")
+    if not isinstance(body.get("environmentImageRequest"), Mapping):
+        raise bad_request("NotEmulated", "The emulator builds no images: it needs an environmentImageRequest.")
+
+
+def _image_request(service: Service, workspace_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """What to deploy, checked: a driver program, assets whose files are there, models, an environment."""
+    request = dict(body["environmentImageRequest"])
+    if not isinstance(request.get("driverProgram"), str) or not request["driverProgram"]:
+        raise bad_request("InvalidRequest", "environmentImageRequest must name a driverProgram.")
+    assets = request.get("assets") or []
+    models = [_model(service, workspace_id, model) for model in request.get("modelIds") or []]
+    try:
+        for entry in (*assets, *models):
+            files_of_url(service, workspace_id, str(entry["url"]))
+    except (Missing, KeyError, TypeError) as problem:
+        text = str(problem) if isinstance(problem, Missing) else "Each of assets must be an object with a url."
+        raise bad_request("AssetNotFound", text) from None
+    reference = request.get("environmentReference")
+    if isinstance(reference, Mapping) and not request.get("environment"):
+        request["environment"] = service.store.get("environment", f"{workspace_id}/{reference.get('name')}")
+        if request["environment"] is None:
+            raise bad_request("EnvironmentNotFound", f"There is no environment {reference.get('name')}.")
+    return {**request, "assets": assets, "models": models}
+
+
+def _model(service: Service, workspace_id: str, model_id: Any) -> dict[str, Any]:
+    document = service.store.get("model", f"{workspace_id}/{model_id}")
+    if document is None:
+        raise bad_request("ModelNotFound", f"Model with id {model_id} was not found.")
+    return public(document)
+
+
+def _document(service: Service, workspace_id: str, body: Mapping[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+    """A service's document at its birth: the official client needs every key, values may be null (wire-v1 11)."""
+    name, models, created = body["name"], request.pop("models"), now()
+    given = body.get("keys") or {}
+    own = {which: given.get(which) or secrets.token_urlsafe(24) for which in ("primaryKey", "secondaryKey")}
+    label = body.get("dnsNameLabel") or name
+    needs = body.get("containerResourceRequirements") or {}
+    return {
+        "id": name,
+        "name": name,
+        "description": body.get("description"),
+        "kvTags": words(body.get("kvTags"), "kvTags"),
+        "properties": words(body.get("properties"), "properties"),
+        "createdTime": created,
+        "updatedTime": created,
+        "computeType": "ACI",
+        "deploymentType": "HttpRealtimeEndpoint",
+        "state": "Transitioning",
+        "error": None,
+        "authEnabled": bool(body.get("authEnabled")),
+        "sslEnabled": bool(body.get("sslEnabled")),
+        "appInsightsEnabled": bool(body.get("appInsightsEnabled")),
+        "dataCollection": body.get("dataCollection"),
+        "imageId": None,
+        "imageDigest": None,
+        "containerResourceRequirements": {"cpu": 0.1, "memoryInGB": 0.5, "gpu": None, **needs},
+        "location": body.get("location") or REGION,
+        "publicIp": None,
+        "publicFqdn": f"{label}.{SUFFIX}",
+        # known when the service is up: one that never came up has none (nthacker/AML-service-labs#2)
+        "scoringUri": None,
+        "swaggerUri": None,
+        "cname": body.get("cname"),
+        "models": models,
+        "environmentImageRequest": shown(request),
+        "encryptionProperties": body.get("encryptionProperties"),
+        "vnetConfiguration": body.get("vnetConfiguration"),
+        "modelConfigMap": {},
+        "_key": f"{workspace_id}/{name}",
+        "_workspace": workspace_id,
+        "_label": label,
+        "_keys": own,
+        "_request": request,
+        "_models": {which: True for model in models for which in (model["id"], model["name"])},
+        "_updated": created,
+    }
+
+
+def _file(service: Service, document: dict[str, Any], *, overwrite: bool) -> None:
+    """File a service under its name and its host name, both of which must be free or its own."""
+    key, label, scope = document["_key"], document["_label"], document["_workspace"]
+    old = service.store.get("service", key)
+    if old is not None and not overwrite:
+        raise _conflict(document["name"])
+    if old is None or old["_label"] != label:
+        try:
+            service.store.add("dns", label, {"service": key}, scope)
+        except Exists:
+            raise _conflict(label) from None
+    if old is not None:
+        # who scores it has its keys already
+        document.update(createdTime=old["createdTime"], _keys=old["_keys"])
+        if old["_label"] != label:
+            service.store.delete("dns", old["_label"])
+    service.store.put("service", key, document, scope)
+
+
+def _conflict(name: str) -> Fault:
+    """As the service says it: the reason is in the details (recorded in Sweetflowerjulia/NLP-tag-classification#1)."""
+    details = [{"code": "ServiceExists", "message": f"There is already a service with the name {name}."}]
+    return Fault(409, "Conflict", "Conflict", details=details)
+
+
+def _location(call: Call, operation: str) -> str:
+    return f"{call.url.partition('?')[0].rpartition('/services')[0]}/operations/{operation}"
+
+
+HANDLERS: dict[str, Handler] = {
+    "service.list": list_services,
+    "service.show": show,
+    "service.create": create,
+    "service.delete": delete,
+    "service.keys": keys,
+    "service.logs": logs,
+    "service.operation": operation,
+}
+EFFECTS = {"service.deploy": deploy}
