@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
@@ -111,12 +112,14 @@ def expand(words: Sequence[str], namespace: Mapping[str, Any]) -> list[str]:
 
 
 def _text_of(name: str, value: Any) -> str:
-    """A variable's value as the text of a word; a one-row frame stands for its id."""
+    """A variable's value as the text of a word: lists, dicts and arrays as JSON, a one-row frame as its id."""
     if hasattr(value, "iloc") and hasattr(value, "columns"):
         if len(value) != 1:
             raise UsageError(f"{name} has {len(value)} rows, one is needed", f"for example one = {name}.iloc[:1]")
         return str(value.iloc[0, 0])
-    return str(value)
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return json.dumps(value) if isinstance(value, list | tuple | dict) else str(value)
 
 
 def _near(word: str, known: Sequence[str]) -> str:

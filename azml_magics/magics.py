@@ -104,6 +104,7 @@ class AzmlMagics(Magics):
         return self._run(f"{word} {line}", cell, local_ns)
 
     def _run(self, line: str, cell: str | None, local_ns: dict[str, Any] | None) -> Any:
+        assert self.shell is not None
         variables = self.shell.user_ns
         value = run(
             line,
@@ -151,7 +152,7 @@ def stage_of(shell: InteractiveShell) -> Stage:
     def publish(bundle: dict[str, Any], display_id: str, *, update: bool) -> None:
         display(bundle, raw=True, display_id=display_id, update=update)
 
-    stage = Stage(publish, lambda: shell.get_parent())
+    stage = Stage(publish, shell.get_parent)  # type: ignore[attr-defined]  # (a kernel shell has it)
     shell.events.register("pre_run_cell", stage.begin_cell)
     shell.events.register("post_run_cell", stage.end_cell)
     return stage

@@ -6,6 +6,7 @@ the same columns and dtypes however many rows it has. pandas is imported when a 
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import warnings
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     Cells = pd.Series[Any]
 
 Document = Mapping[str, Any]
-Reader = Callable[[Document], Any]
+
+#: How many documents are read at a time: a page of the service's largest lists.
+PAGE = 500
 
 #: A .NET TimeSpan, as run history writes durations: 00:10:53.6438246, 1.02:00:00 (service-facts 30).
 SPAN = re.compile(r"(-?)(?:(\d{1,8})\.)?(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,9}))?", re.ASCII)
@@ -33,7 +36,7 @@ TRUTHS = {"true": True, "false": False}
 
 def dig(document: Document, path: str) -> Any:
     """The value at a column's path, or None. `|` separates alternatives: the first that holds something wins."""
-    return reader(path)(document)
+    return _read([document if isinstance(document, dict) else {}], path)[0]
 
 
 def when(value: object) -> datetime | None:
@@ -88,19 +91,22 @@ def to_frame(
     import pandas as pd
 
     moment = now or datetime.now(UTC)
-    rows = list(documents)
+    columns = (*resource.columns, *extra_columns)
+    paths = [path for column in columns for path in column.path.split()]
+    count, values = _gathered(documents, [*paths, resource.lifecycle.path] if resource.lifecycle else paths)
     # Parsed once for each path: a duration is made of two of the table's own time columns.
-    times = cache(lambda path: _times(_read(rows, path)))
-    columns: dict[str, Cells] = {}
-    for column in (*resource.columns, *extra_columns):
+    times = cache(lambda path: _times(values[path]))
+    cells: dict[str, Cells] = {}
+    for column in columns:
         if column.kind == "elapsed":
             begin, end = column.path.split()
-            columns[column.name] = _elapsed(times(begin), times(end), _going_on(resource, rows), moment)
-        elif column.kind == "time":
-            columns[column.name] = times(column.path)
+            going_on = _going_on(resource, values, count)
+            cells[column.name] = _elapsed(times(begin), times(end), going_on, moment)
         else:
-            columns[column.name] = _CELLS[column.kind](_read(rows, column.path))
-    frame = pd.DataFrame(columns, index=pd.RangeIndex(len(rows)))
+            cells[column.name] = (
+                times(column.path) if column.kind == "time" else _CELLS[column.kind](values[column.path])
+            )
+    frame = pd.DataFrame(cells, index=pd.RangeIndex(count))
     place = asdict(scope) if is_dataclass(scope) and not isinstance(scope, type) else scope
     frame.attrs["azml"] = {"operation": operation, "scope": place, "time": moment.isoformat()}
     return frame
@@ -119,38 +125,38 @@ def widen(frame: pd.DataFrame, prefix: str, kind: Kind, maps: Sequence[Mapping[s
             frame[f"{prefix}.{key}"] = cells.set_axis(frame.index)
 
 
-def reader(path: str) -> Reader:
-    """A function that reads the path from a document; making it once is what makes a table of many rows fast."""
-    ways = [_way(one) for one in path.split("|")]
-    if len(ways) == 1:
-        return ways[0]
+def _gathered(documents: Iterable[Document], paths: Iterable[str]) -> tuple[int, dict[str, list[Any]]]:
+    """How many documents there are, and what each path finds in them.
 
-    def first(document: Document) -> Any:
-        empty = None
-        for way in ways:
-            value = way(document)
-            if value is not None and value != "":
-                return value
-            empty = value if empty is None else empty
-        return empty
-
-    return first
+    Column by column and page by page: a document is let go once it is read, so that a table of many rows is
+    made while its pages come in, and never stands beside all of its documents.
+    """
+    gathered: dict[str, list[Any]] = {path: [] for path in paths}
+    coming, count = iter(documents), 0
+    while rows := list(itertools.islice(coming, PAGE)):
+        count += len(rows)
+        rows = [row if isinstance(row, dict) else {} for row in rows]
+        for path, values in gathered.items():
+            values += _read(rows, path)
+    return count, gathered
 
 
-def _way(path: str) -> Reader:
+def _read(rows: Sequence[Document], path: str) -> list[Any]:
+    """What a path finds in each of the documents."""
+    ways = [_walk(rows, way) for way in path.split("|")]
+    found = ways[0]
+    for other in ways[1:]:
+        found = [b if a is None or (a == "" and b is not None) else a for a, b in zip(found, other, strict=True)]
+    return found
+
+
+def _walk(rows: Sequence[Document], path: str) -> list[Any]:
     path, _, segment = path.partition("#")
-    keys = path.split(".")
-    if segment:
-        return lambda document: _segment(_walk(document, keys), segment.lower())
-    return lambda document: _walk(document, keys)
-
-
-def _walk(value: Any, keys: Sequence[str]) -> Any:
-    for key in keys:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(key)
-    return value
+    first, *others = path.split(".")
+    values = [row.get(first) for row in rows]
+    for key in others:
+        values = [value.get(key) if isinstance(value, dict) else None for value in values]
+    return [_segment(value, segment.lower()) for value in values] if segment else values
 
 
 def _segment(identifier: Any, segment: str) -> str | None:
@@ -160,11 +166,6 @@ def _segment(identifier: Any, segment: str) -> str | None:
         if part.lower() == segment:
             return str(parts[at + 1])
     return None
-
-
-def _read(rows: Sequence[Document], path: str) -> Values:
-    read = reader(path)
-    return [read(row) for row in rows]
 
 
 def _texts(values: Values) -> Cells:
@@ -233,14 +234,14 @@ def _elapsed(begins: Cells, ends: Cells, going_on: Cells, now: datetime) -> Cell
     return ends.mask(ends.isna() & begins.notna() & going_on, until_now) - begins
 
 
-def _going_on(resource: Resource, rows: Sequence[Document]) -> Cells:
+def _going_on(resource: Resource, values: Mapping[str, Values], count: int) -> Cells:
     """Which of the rows have not ended: one that has, but not told when, took a time that nobody knows."""
     import pandas as pd
 
     if resource.lifecycle is None:
-        return pd.Series([True] * len(rows), dtype=bool)
+        return pd.Series([True] * count, dtype=bool)
     ended = resource.lifecycle.ended
-    return pd.Series([str(status) not in ended for status in _read(rows, resource.lifecycle.path)], dtype=bool)
+    return pd.Series([str(status) not in ended for status in values[resource.lifecycle.path]], dtype=bool)
 
 
 def _objects(values: Values) -> Cells:

@@ -14,10 +14,9 @@ BEGIN, END = "<!-- words: written by `python -m azml_magics.reference` -->", "<!
 
 def markdown() -> str:
     """One row a phrase: what is typed, what it does, the request behind it."""
-    rows = ["| words | what they do | request |", "|---|---|---|"]
-    for subcommand in (*SUBCOMMANDS.values(), *CELLS.values()):
-        rows.append(f"| `{typed(subcommand)}` | {subcommand.summary} | {request_of(subcommand)} |")
-    return "\n".join(rows)
+    everything = (*SUBCOMMANDS.values(), *CELLS.values())
+    rows = [f"| `{typed(s)}` | {s.summary} | {request_of(s)} |" for s in everything]
+    return "\n".join(["| words | what they do | request |", "|---|---|---|", *rows])
 
 
 def typed(subcommand: Subcommand) -> str:

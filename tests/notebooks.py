@@ -9,7 +9,7 @@ import pytest
 def pytest_configure(config: pytest.Config) -> None:
     folder = tempfile.TemporaryDirectory(prefix="azml-notebooks-")
     config.stash[FOLDER] = folder
-    os.environ |= {"AZML_DATA": os.path.join(folder.name, "data"), "HOME": folder.name}
+    os.environ |= {"AZML_DATA": f"{folder.name}/data", "HOME": folder.name}
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -82,7 +82,7 @@ SERVICES = Resource(
             long_running=True,
         ),
         data("delete", "DELETE", MANAGEMENT + "/services/{service}", "Delete a service"),
-        data("keys", "POST", MANAGEMENT + "/services/{service}/listkeys", "Show a service's keys (values hidden)"),
+        data("keys", "POST", MANAGEMENT + "/services/{service}/listkeys", "Get a service's keys (shown hidden)"),
         data("logs", "GET", MANAGEMENT + "/services/{service}/logs", "Show what a service printed"),
         data("operation", "GET", MANAGEMENT + "/operations/{operation}", "Where a deployment stands", word=False),
     ),

@@ -76,7 +76,7 @@ WORKSPACES = Resource(
         Operation("create", "PUT", WORKSPACE, "Create a workspace", body="json", long_running=True),
         Operation("update", "PATCH", WORKSPACE, "Change a workspace", body="json", long_running=True),
         Operation("delete", "DELETE", WORKSPACE, "Delete a workspace", long_running=True),
-        Operation("keys", "POST", WORKSPACE + "/listKeys", "Show the workspace's keys (values hidden)"),
+        Operation("keys", "POST", WORKSPACE + "/listKeys", "Get the workspace's keys (shown hidden)"),
     ),
     columns=(
         Column("name", "name"),

@@ -6,11 +6,10 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..catalogue import Host, Operation
 from .identity import Identity
-from .routes import LOOPBACK, Place, host_name
+from .routes import LOOPBACK, Place, host_name, netloc_of
 from .service import REGION, Fault
 
 #: The resource manager's audiences; clients write them with and without the final slash.
@@ -33,7 +32,7 @@ def check_origin(headers: Mapping[str, str]) -> None:
     if origin is None:
         return
     host = headers.get("host", "").strip().lower()
-    own = host_name(host) in LOOPBACK and urlsplit(origin.lower()).netloc == host
+    own = host_name(host) in LOOPBACK and netloc_of(origin) == host
     if not own:
         raise Fault(403, "OriginNotAllowed", "The emulator does not answer to pages of another origin.")
 
@@ -68,7 +67,7 @@ def _check_audience(identity: Identity, kind: Host, claims: Mapping[str, Any]) -
     audience = str(claims["aud"])
     name = audience.lower().rstrip("/")
     # a client that is told another address for ARM asks for a token for that address (wire-v2 3.1)
-    arm = name in ARM_AUDIENCES or urlsplit(name).hostname in LOOPBACK
+    arm = name in ARM_AUDIENCES or host_name(netloc_of(name)) in LOOPBACK
     if (kind == "data" and (arm or name == ML_AUDIENCE)) or (arm and "run" not in claims):
         return
     allowed = ",".join(f"'{a}/','{a}'" for a in ARM_AUDIENCES)

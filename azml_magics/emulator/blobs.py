@@ -159,12 +159,12 @@ def _inside(entry: zipfile.ZipInfo) -> PurePosixPath:
     name = entry.filename.replace("\\", "/")  # archives made on Windows have them
     path = PurePosixPath(name)
     shown = repr(entry.filename[:200])
+    if not name or (not path.parts and not entry.is_dir()):
+        raise BadArchive(f"{shown} is no name of a file")
     if path.is_absolute() or re.match(r"[A-Za-z]:", name):
         raise BadArchive(f"{shown} is an absolute path")
     if ".." in path.parts:
         raise BadArchive(f"{shown} leads out of the folder")
-    if not path.parts and not entry.is_dir():
-        raise BadArchive(f"{shown} is no name of a file")
     if any(len(os.fsencode(part)) > 255 for part in path.parts) or len(path.parts) > 100:
         raise BadArchive(f"{shown} is too long")
     kind = stat.S_IFMT(entry.external_attr >> 16)

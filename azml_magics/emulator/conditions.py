@@ -82,6 +82,7 @@ def source_of(kind: str, scope: str, conditions: Sequence[Condition]) -> Sql:
     text, values = (f"kind = '{kind}'", []) if kind in FILTERED else ("kind = ?", [kind])
     if scope:
         text, values = f"{text} and scope = ?", [*values, scope]
+    conditions = _flat(conditions)
     condition, more = _condition(kind, AllOf(conditions))
     return f"documents{_hint(kind, conditions)} where {text} and {condition}", [*values, *more]
 
@@ -103,7 +104,7 @@ def order_of(kind: str, order: Sequence[Order], conditions: Sequence[Condition])
         values += more
     # By creation alone SQLite would walk the whole kind in that order, testing each body; the plus sign forbids
     # it, and the index of the filter is used and its few finds are sorted.
-    plain = terms or not any(_is_indexed(kind, condition) for condition in conditions)
+    plain = terms or not any(_is_indexed(kind, condition) for condition in _flat(conditions))
     terms.append(f"{'' if plain else '+'}seq {direction}")
     return ", ".join(terms), values
 
@@ -145,6 +146,17 @@ def _after(prefix: str) -> str | None:
         return None
     last = ord(stem[-1]) + 1
     return stem[:-1] + chr(0xE000 if 0xD800 <= last < 0xE000 else last)  # surrogates are no text
+
+
+def _flat(conditions: Sequence[Condition]) -> list[Condition]:
+    """The same conditions without the brackets that change nothing: filters that were parsed are full of them."""
+    found: list[Condition] = []
+    for condition in conditions:
+        if isinstance(condition, Where) or (isinstance(condition, AnyOf) and len(condition.conditions) != 1):
+            found.append(condition)
+        else:
+            found += _flat(condition.conditions)
+    return found
 
 
 def _condition(kind: str, condition: Condition) -> Sql:

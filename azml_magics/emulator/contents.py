@@ -8,13 +8,14 @@ from __future__ import annotations
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
-from .blobs import BadArchive, Limits, unpack
-from .harvest import of_container, source_of
+from .blobs import CHUNK, BadArchive, Limits, unpack
+from .harvest import of_container, opened
 from .service import Service
 
 ASSET, ARTIFACT = "aml://asset/", "aml://artifact/"
@@ -26,10 +27,10 @@ class Missing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file: its path below whatever it is part of, and where its bytes are."""
+    """One file: its path below whatever it is part of, and the way to its bytes."""
 
     path: str
-    source: Path
+    open: Callable[[], BinaryIO | None]
 
 
 def files_of_url(service: Service, workspace_id: str, url: str) -> list[File]:
@@ -55,7 +56,7 @@ def files_of_asset(service: Service, workspace_id: str, artifacts: Sequence[Mapp
         origin, container, path = _split(str(entry.get("id") or entry.get("prefix") or ""))
         parent = path.rpartition("/")[0]
         found = [
-            File(document["path"][len(parent) :].lstrip("/"), source_of(service, document))
+            File(document["path"][len(parent) :].lstrip("/"), partial(opened, service, workspace_id, document))
             for document in of_container(service, workspace_id, origin, container, path)
             if document["path"] == path or document["path"].startswith(f"{path}/")
         ]
@@ -74,8 +75,13 @@ def lay_out(files: Sequence[File], folder: Path, *, archives: bool) -> None:
     for file in files:
         target = _inside(folder, file.path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not (archives and _unpacked(file.source, target.parent)):
-            shutil.copyfile(file.source, target)
+        # what an archive holds may have the archive's name
+        draft = target.with_name(f".{target.name}.draft")
+        _copy(file, draft)
+        if archives and _unpacked(draft, target.parent):
+            draft.unlink()
+        else:
+            draft.replace(target)
 
 
 def lay_out_service(
@@ -129,6 +135,14 @@ def _inside(folder: Path, name: str) -> Path:
     return folder.joinpath(*path.parts)
 
 
+def _copy(file: File, target: Path) -> None:
+    source = file.open()
+    if source is None:
+        raise Missing(f"The content of {file.path} is gone.")
+    with source, target.open("wb") as copy:
+        shutil.copyfileobj(source, copy, CHUNK)
+
+
 def _unpacked(archive: Path, folder: Path) -> bool:
     """Unpack a zip or a tar beside where it would lie; False when the file is neither."""
     if zipfile.is_zipfile(archive):
@@ -144,7 +158,7 @@ def _unpacked(archive: Path, folder: Path) -> bool:
             if len(members) > limits.files or sum(member.size for member in members) > limits.size:
                 raise BadArchive(f"the archive holds more than {limits.files} files or {limits.size} bytes")
             # the filter refuses what leads out of the folder, links too
-            tar.extractall(folder, filter="data")  # noqa: S202
+            tar.extractall(folder, filter="data")
     except tarfile.TarError as problem:
         raise BadArchive(f"the archive cannot be unpacked: {problem}") from None
     return True

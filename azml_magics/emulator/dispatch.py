@@ -176,9 +176,13 @@ class Dispatcher:
             (self._closing if ticket.interrupted else step)(ticket)
         except Exception:
             log.exception("run %s", ticket.key)
-            if ticket.stage != "over":
-                ticket.trouble = ticket.trouble or BUG
-                self._rest(ticket)
+            self._stumble(ticket)
+
+    def _stumble(self, ticket: Ticket) -> None:
+        """A step failed: the run fails with it, unless it was the last one."""
+        if ticket.stage != "over":
+            ticket.trouble = ticket.trouble or BUG
+            self._rest(ticket)
 
     def _rest(self, ticket: Ticket) -> bool:
         """The thread is done with a run. True when it is to go on; else its last step is set going."""
@@ -272,7 +276,7 @@ class Dispatcher:
         self._service.store.change("run", ticket.key, edit)
 
     def _serve(self, compute: str) -> None:
-        """Start the runs that a compute has nodes for now, in the order of their submission; tell the others why not."""
+        """Start the runs that a compute has nodes for now, in the order of their submission; tell the rest why not."""
         document = self._service.store.get("compute", compute) if compute else None
         if compute and document is None:
             self._lose(compute)

@@ -11,7 +11,7 @@ import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from .definition import is_contained
 from .runlog import note
@@ -53,9 +53,12 @@ def live_file(folder: Path, path: str) -> Path | None:
     return file if file is not None and _is_file(file) else None
 
 
-def live_artifact(container: str, path: str, file: Path) -> dict[str, Any]:
-    """The record of a file that a run still works on."""
-    facts = file.stat()
+def live_artifact(container: str, path: str, file: Path) -> dict[str, Any] | None:
+    """The record of a file that a run still works on; None when it has just gone."""
+    try:
+        facts = file.stat()
+    except OSError:
+        return None
     tag = f"{facts.st_size:x}-{facts.st_mtime_ns:x}"
     return {
         **artifact(ORIGIN, container, path, tag=tag, size=facts.st_size, created=stamp(facts.st_mtime)),
@@ -126,8 +129,9 @@ def of_container(
     run = going_on(service, workspace_id, origin, container)
     if run is not None:
         for path, file in live_files(folder_of(service, run)).items():
-            if path.startswith(prefix):
-                found[path] = live_artifact(container, path, file)
+            document = live_artifact(container, path, file) if path.startswith(prefix) else None
+            if document is not None:
+                found[path] = document
     return [found[path] for path in sorted(found)]
 
 
@@ -135,15 +139,21 @@ def find(service: Service, workspace_id: str, origin: str, container: str, path:
     """The record of one artifact; of a run that goes on, the file that it has now."""
     run = going_on(service, workspace_id, origin, container)
     file = None if run is None else live_file(folder_of(service, run), path)
-    if file is not None:
-        return live_artifact(container, path, file)
-    return service.store.get("artifact", f"{workspace_id}/{origin}/{container}/{path}")
+    document = None if file is None else live_artifact(container, path, file)
+    return document or service.store.get("artifact", f"{workspace_id}/{origin}/{container}/{path}")
 
 
-def source_of(service: Service, document: Mapping[str, Any]) -> Path:
-    """Where the bytes of an artifact are."""
+def opened(service: Service, workspace_id: str, document: Mapping[str, Any]) -> BinaryIO | None:
+    """An artifact's bytes, open for reading; None when they are gone."""
     source = document["_source"]
-    return service.blobs.path(source["digest"]) if "digest" in source else Path(source["file"])
+    if "digest" in source:
+        return service.blobs.open(source["digest"])
+    try:
+        return Path(source["file"]).open("rb")
+    except FileNotFoundError:
+        # its run ended meanwhile: what was a file is a blob now
+        kept = service.store.get("artifact", f"{workspace_id}/{document['artifactId']}")
+        return None if kept is None else service.blobs.open(kept["_source"]["digest"])
 
 
 def going_on(service: Service, workspace_id: str, origin: str, container: str) -> dict[str, Any] | None:

@@ -12,9 +12,10 @@ import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import AzmlError
+from ..errors import AzmlError, UsageError
 from .files import private_folder
 from .lock import Lock, holder
 from .ready import Ready
@@ -27,6 +28,8 @@ ANSWER_SECONDS = 2.0
 TAIL_LINES = 15
 #: What the emulator has no use for, and what must not come near the scripts that it runs.
 FOREIGN = ("AZURE_", "AZUREML_", "ARM_", "MSI_", "IDENTITY_")
+#: What would lead a program's calls past the proxy, were it inherited.
+DIVERTING = ("AZURE_AUTHORITY_HOST", "ARM_CLOUD_METADATA_URL")
 if sys.platform == "win32":
     DETACHED = subprocess.CREATE_NEW_PROCESS_GROUP
 else:
@@ -127,8 +130,11 @@ def _tail(log: Path) -> str:
     return "\n".join(lines) if lines else "it wrote nothing"
 
 
-def stop(data: Path) -> bool:
-    """End the emulator of a data directory and wait until it is gone; False when none runs. Its runs go on."""
+def stop(data: Path, *, patience: float = STOP_SECONDS) -> bool:
+    """End the emulator of a data directory and wait until it is gone; False when none runs. Its runs go on.
+
+    One that does not end within `patience` seconds is killed.
+    """
     lock = data / "lock"
     pid = holder(lock)
     if not pid:
@@ -137,7 +143,7 @@ def stop(data: Path) -> bool:
     for number in numbers:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + patience
         # nothing tells when a process ends that is no child of ours, so it is asked for
         while holder(lock) == pid or _is_alive(pid):
             if time.monotonic() > deadline:
@@ -159,6 +165,35 @@ def _is_alive(pid: int) -> bool:
         return False
     except OSError:
         return True  # no /proc on this platform
+
+
+def execute(data: Path, program: Sequence[str], *, capture: bool = False) -> tuple[int, str]:
+    """Run a program against the running emulator, or one that is started for it and ended with it.
+
+    The answer is its exit code and, with `capture`, all that it wrote; else that goes where ours goes.
+    """
+    if not program:
+        raise UsageError("no program is named", "azml emulator exec -- PROGRAM …")
+    data = data.absolute()
+    running = find(data)
+    ready = running or start_background(data)
+    inherited = {name: value for name, value in os.environ.items() if name not in DIVERTING}
+    try:
+        done = subprocess.run(
+            list(program),
+            env=inherited | environment(ready) | {"AZML_DATA": str(data)},
+            stdout=subprocess.PIPE if capture else None,
+            stderr=subprocess.STDOUT if capture else None,
+            check=False,
+        )
+    except OSError as error:
+        raise UsageError(f"{program[0]} cannot be run: {error.strerror}") from None
+    finally:
+        if running is None:
+            stop(data)
+    # a shell says 128 and the signal's number
+    code = done.returncode if done.returncode >= 0 else 128 - done.returncode
+    return code, (done.stdout or b"").decode(errors="replace")
 
 
 def environment(ready: Ready) -> dict[str, str]:

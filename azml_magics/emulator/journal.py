@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Any
 
-from .store import Store
+from .store import Store, StoreError
+
+log = logging.getLogger(__name__)
 
 STREAM = "journal"
 #: How long a request waits at most, in seconds.
@@ -49,4 +52,7 @@ class Journal:
             self._wanted.wait()
             self._wanted.clear()
             self._closing.wait(DELAY)  # others may come meanwhile: one transaction for all of them
-            self.flush()
+            try:
+                self.flush()
+            except StoreError:
+                log.exception("the journal lost some rows")

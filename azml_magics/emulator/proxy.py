@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Mapping
+from functools import partial
 
 from .routes import LOOPBACK, host_name, is_known
 
@@ -54,12 +55,19 @@ class Proxy:
         for tunnel in self._tunnels:
             tunnel.cancel()
         await asyncio.gather(*self._tunnels, return_exceptions=True)
+        await asyncio.sleep(0)  # the loop gives the sockets back in its next round
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tunnels.add(task)
-        task.add_done_callback(self._tunnels.discard)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # no coroutine, so that a connection is known, and closed, even when it is cut before its first step
+        tunnel = asyncio.create_task(self._answer(reader, writer))
+        self._tunnels.add(tunnel)
+        tunnel.add_done_callback(partial(self._forget, writer))
+
+    def _forget(self, writer: asyncio.StreamWriter, tunnel: asyncio.Task[None]) -> None:
+        self._tunnels.discard(tunnel)
+        writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._serve(reader, writer)
         except Refused as refused:
@@ -67,8 +75,6 @@ class Proxy:
             await _finish(writer)
         except (*GONE, TimeoutError, asyncio.LimitOverrunError):
             pass
-        finally:
-            writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with asyncio.timeout(HEAD_SECONDS):
@@ -95,7 +101,7 @@ class Proxy:
         if name in LOOPBACK and port.isdigit() and int(port) in self._ports:
             return int(port)
         raise Refused(
-            "403 Forbidden", f"azml emulator: {authority[:200]!a} is not emulated, and this proxy reaches nothing else."
+            "403 Not Emulated", f"azml emulator: {authority[:200]!a} is not emulated, and this proxy reaches nothing else."
         )
 
 

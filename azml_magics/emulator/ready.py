@@ -37,7 +37,7 @@ class Ready:
         document: Any = json.loads(text)
         names = {item.name for item in fields(cls)}
         if not isinstance(document, Mapping) or names - document.keys():
-            raise ValueError("not an emulator's ready line")  # noqa: TRY004  (the text is wrong, not its type)
+            raise ValueError("not an emulator's ready line")
         return cls(**{name: document[name] for name in names})
 
     @classmethod

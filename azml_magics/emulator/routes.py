@@ -91,6 +91,11 @@ def host_name(netloc: str) -> str:
     return name.partition(":")[0].removesuffix(".")
 
 
+def netloc_of(url: str) -> str:
+    """The host part of a URL, lower case, as a Host header would have it; never fails, unlike the library's."""
+    return re.split("[/?#]", url.lower().partition("://")[2], maxsplit=1)[0]
+
+
 def is_known(name: str) -> bool:
     """Whether the emulator answers under a host name (loopback apart)."""
     return name in NAMED or bool(_account(name)) or bool(_service(name))

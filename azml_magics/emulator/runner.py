@@ -217,7 +217,7 @@ def _prepare(execution: Execution) -> None:
         "log": str(execution.log.absolute()),
         "seconds": execution.seconds,
     }
-    write_whole(execution.folder / "execution.json", content)
+    write_whole(str(execution.folder / "execution.json"), content)
 
 
 def _spawn(folder: Path) -> tuple[int, int]:

@@ -5,6 +5,7 @@ Knows the documents of services and deployments, no HTTP. Whoever calls never wa
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 import time
@@ -13,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import contents
-from .blobs import BadArchive
 from .definition import pick
-from .environments import BuildFailed
+from .deployment_error import PROBLEMS, error_of
 from .scoring_child import Child, NotStarted, Plan, Scored
 from .times import stamp
 
@@ -33,8 +33,6 @@ BATCH = 200
 TRANSITIONING, HEALTHY, UNHEALTHY, FAILED = "Transitioning", "Healthy", "Unhealthy", "Failed"
 RUNNING, SUCCEEDED, CANCELLED = "Running", "Succeeded", "Cancelled"
 ENDED = frozenset({SUCCEEDED, FAILED, CANCELLED})
-#: What may go wrong before a script is ready.
-PROBLEMS = (NotStarted, BuildFailed, BadArchive, contents.Missing, OSError)
 
 
 class Deployments:
@@ -47,7 +45,7 @@ class Deployments:
         self._guard = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._children: dict[str, Child] = {}
-        self._starting: set[Child] = set()
+        self._starting: dict[Child, str] = {}
         self._working: dict[str, threading.Thread] = {}
         self._closed = False
 
@@ -83,7 +81,11 @@ class Deployments:
         self._begin(operation, lambda: self._bring_up(key, operation))
 
     def remove(self, key: str) -> None:
-        """End a service's process and delete its files."""
+        """End a service's processes, one that is coming up too, and delete its files."""
+        with self._guard:
+            starting = [child for child, owner in self._starting.items() if owner == key]
+        for child in starting:
+            child.end()
         self._retire(key)
         shutil.rmtree(self.folder(key), ignore_errors=True)
 
@@ -158,7 +160,7 @@ class Deployments:
         if self._closed or document is None or document["state"] not in (HEALTHY, UNHEALTHY):
             return None
         try:
-            child = self._launch(self._plan(key, document))
+            child = self._launch(key, self._plan(key, document))
         except PROBLEMS as problem:
             self._note(document, {"state": UNHEALTHY, "error": error_of(problem)})
             return None
@@ -177,10 +179,10 @@ class Deployments:
         store.change("deployment", operation, lambda found: found.update(state=RUNNING))
         try:
             document["_plan"] = self._lay_out(key, document)
-            child = self._launch(self._plan(key, document))
+            child = self._launch(key, self._plan(key, document))
         except PROBLEMS as problem:
-            if self._finish(document, operation, {"state": FAILED, "error": error_of(problem)}):
-                self._retire(key)
+            self._say(key, f"not started: {problem}")
+            self._finish(document, operation, {"state": FAILED, "error": error_of(problem)})
             return
         address = f"https://{document['publicFqdn']}"
         changes = {"state": HEALTHY, "error": None, "_plan": document["_plan"]}
@@ -196,18 +198,19 @@ class Deployments:
         top = self.folder(key)
         folder = top / document["operationId"]
         shutil.rmtree(folder, ignore_errors=True)
+        top.mkdir(parents=True, exist_ok=True)
         script, models = contents.lay_out_service(self.service, document["_workspace"], document, folder)
         return {"script": str(script.relative_to(top)), "models": str(models.relative_to(top))}
 
     def _plan(self, key: str, document: Mapping[str, Any]) -> Plan:
         """How a service's process is started: paths from its folder, interpreter and variables from its environment."""
         folder = self.folder(key)
-        environment = pick(document["_request"], "environment")
+        environment = pick(document["_request"], "environment") or {}
         variables = pick(environment, "environmentVariables") or {}
         script = folder / document["_plan"]["script"]
         with (folder / "log.txt").open("a", encoding="utf-8") as log:
-            interpreter = self.service.environments.interpreter(pick(environment, "python") or {}, log)
-            log.write(f"{stamp(time.time())} | calling init() of {script.name}\n")
+            interpreter = self.service.environments.interpreter(environment, log)
+        self._say(key, f"calling init() of {script.name}")
         return Plan(
             interpreter=interpreter,
             script=script,
@@ -216,11 +219,16 @@ class Deployments:
             variables={str(name): str(value) for name, value in variables.items()},
         )
 
-    def _launch(self, plan: Plan) -> Child:
+    def _say(self, key: str, text: str) -> None:
+        """Write a line of the emulator's own into a service's log; a service that was deleted has none."""
+        with contextlib.suppress(FileNotFoundError), (self.folder(key) / "log.txt").open("a", encoding="utf-8") as log:
+            log.write(f"{stamp(time.time())} | {text}\n")
+
+    def _launch(self, key: str, plan: Plan) -> Child:
         """Start a process and wait for its script; it is ended like all others when the emulator closes meanwhile."""
         child = Child(plan)
         with self._guard:
-            self._starting.add(child)
+            self._starting[child] = key
             closed = self._closed
         try:
             if closed:
@@ -231,7 +239,7 @@ class Deployments:
             raise
         finally:
             with self._guard:
-                self._starting.discard(child)
+                self._starting.pop(child)
         return child
 
     def _adopt(self, key: str, child: Child) -> None:
@@ -272,27 +280,21 @@ class Deployments:
         mine = self._note(document, changes)
         if self._closed:
             return False
+        if mine and changes["error"]:
+            self._retire(document["_key"])
+        self._tidy(document, mine=mine)
         state = (FAILED if changes["error"] else SUCCEEDED) if mine else CANCELLED
         told = {"state": state, "endTime": stamp(time.time()), "error": changes["error"]}
         self.service.store.change("deployment", operation, lambda found: found.update(told))
+        return mine
+
+    def _tidy(self, document: Mapping[str, Any], *, mine: bool) -> None:
+        """Remove the files of earlier deployments, and all of them when the service was deleted meanwhile."""
         top = self.folder(document["_key"])
+        now = self.service.store.get("service", document["_key"])
+        if now is None or not now["operationId"]:
+            shutil.rmtree(top, ignore_errors=True)
+            return
         for folder in top.iterdir() if mine else ():
             if folder.is_dir() and folder.name != document["operationId"]:
                 shutil.rmtree(folder, ignore_errors=True)
-        return mine
-
-
-def error_of(problem: Exception) -> dict[str, Any]:
-    """What a service and its operation report: the codes that the service has for it (azuredevopslabs#562, MCW#40)."""
-    if isinstance(problem, BuildFailed):
-        return {"code": "EnvironmentBuildFailed", "statusCode": 400, "message": str(problem), "details": []}
-    if isinstance(problem, NotStarted) and problem.late:
-        return {"code": "DeploymentTimedOut", "statusCode": 504, "message": f"{problem}.", "details": []}
-    where = "Error in entry script, " if isinstance(problem, NotStarted) else ""
-    reason = f"{where}{problem}; the service's logs say more."
-    return {
-        "code": "AciDeploymentFailed",
-        "statusCode": 400,
-        "message": f"Aci Deployment failed with exception: {reason}",
-        "details": [{"code": "CrashLoopBackOff" if where else "DeploymentFailed", "message": reason}],
-    }

@@ -165,6 +165,17 @@ class _Listener(uvicorn.Server):
     async def main_loop(self) -> None:
         await self.leaving.wait()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        ending = asyncio.create_task(super().shutdown(sockets))
+        while not ending.done():
+            await asyncio.wait((ending,), timeout=0.1)
+            if not self.server_state.tasks or ending.done():
+                # closing TLS politely waits half a minute for the goodbye of a client that idles
+                for connection in list(self.server_state.connections):
+                    if ending.done() or not connection.transport.get_write_buffer_size():
+                        connection.transport.abort()
+        await ending
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -242,9 +253,9 @@ def _on_signal(leaving: asyncio.Event) -> None:
 
 
 async def _until(leaving: asyncio.Event, app: App, service: Service, idle_exit: float | None) -> None:
-    """Wait for the signal; or until no request has come for a while, none is being answered and no run goes on."""
+    """Wait for the signal; or until no request has come for a while, none is being answered and no run is under way."""
     while True:
-        busy = idle_exit is None or app.active or service.runner.running()
+        busy = idle_exit is None or app.active or not service.dispatcher.idle()
         rest = None if idle_exit is None else idle_exit if busy else app.last + idle_exit - time.monotonic()
         if rest is not None and rest <= 0:
             return

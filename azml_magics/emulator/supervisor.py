@@ -6,6 +6,9 @@ program itself has ended, and leaves FOLDER/outcome.json, always whole. Its outp
 has started; the end of its output is its own end.
 """
 
+# pathlib, typing and contextlib would take as long to import as all the rest of a start takes
+# ruff: noqa: PTH105, PTH112, PTH123, PTH208
+
 from __future__ import annotations
 
 import json
@@ -14,9 +17,10 @@ import select
 import signal
 import sys
 import time
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: Seconds between asking a group to end and ending it.
 GRACE = 3.0
@@ -26,7 +30,7 @@ GONE = 1.0
 LOOK = 0.03
 NOT_STARTED = 127
 
-PROC = Path("/proc")
+PROC = "/proc"
 #: Stands for the boot in a mark, where that is not known.
 UNKNOWN_BOOT = "-"
 
@@ -51,43 +55,46 @@ class Signals:
         """Wait for a signal, or for a moment of the monotonic clock."""
         seconds = None if until is None else max(0.0, until - time.monotonic())
         select.select([self._read], [], [], seconds)
-        with suppress(BlockingIOError):
+        try:
             os.read(self._read, 4096)
+        except BlockingIOError:
+            return
 
     def _stop(self, *_: object) -> None:
         self.stopping = True
 
 
-def mark_of(pid: int, proc: Path = PROC) -> str:
+def mark_of(pid: int, proc: str = PROC) -> str:
     """What tells a living process from a later one of the same number; empty when there is none, or a dead one."""
-    if not (proc / "self").exists():
+    if not os.path.isdir(f"{proc}/self"):
         return _mark_by_ps(pid)
     state = _state_of(str(pid), proc)
     if state is None:
         return ""
-    boot = (proc / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    return f"{boot} {state[1]}"
+    with open(f"{proc}/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return f"{file.read().strip()} {state[1]}"
 
 
-def write_whole(path: Path, content: dict[str, Any], *, durable: bool = False) -> None:
+def write_whole(path: str, content: dict[str, Any], *, durable: bool = False) -> None:
     """Write a JSON file for its owner only, there whole or not at all; a durable one even after a power cut."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = f"{path}.{os.getpid()}"
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump(content, file)
         file.flush()
         if durable:
             os.fsync(handle)
-    draft.replace(path)
+    os.replace(draft, path)
 
 
-def main(folder: Path) -> None:
+def main(folder: str) -> None:
     """Supervise the execution that a folder describes, to its end."""
     _close_inherited()
     signals = Signals()
     known: dict[str, Any] = {"pid": os.getpid(), "mark": mark_of(os.getpid())}
-    write_whole(folder / "supervisor.json", known)
-    execution = json.loads((folder / "execution.json").read_text(encoding="utf-8"))
+    write_whole(f"{folder}/supervisor.json", known)
+    with open(f"{folder}/execution.json", encoding="utf-8") as file:
+        execution = json.load(file)
     outcome: dict[str, Any] = {"code": None, "reason": "stopped", "started": None, "ended": time.time()}
     if not signals.stopping:
         try:
@@ -98,19 +105,20 @@ def main(folder: Path) -> None:
         else:
             started = time.time()
             known |= {"group": child, "group_mark": mark_of(child), "started": started}
-            write_whole(folder / "supervisor.json", known)
-            with suppress(OSError):  # nobody listens any more: the emulator has ended
-                os.write(1, f"started {started!r}\n".encode())
+            write_whole(f"{folder}/supervisor.json", known)
+            _announce(started)
             outcome |= {"started": started, **_watch(child, execution["seconds"], signals)}
-    write_whole(folder / "outcome.json", outcome, durable=True)
+    write_whole(f"{folder}/outcome.json", outcome, durable=True)
 
 
 def _close_inherited() -> None:
     """Let go of what the emulator had open: a listening socket would keep its port in use."""
-    for name in os.listdir("/dev/fd"):  # noqa: PTH208 - names, not paths
-        if int(name) > 2:
-            with suppress(OSError):
+    for name in os.listdir("/dev/fd"):
+        try:
+            if int(name) > 2:
                 os.close(int(name))
+        except OSError:  # the one that the list was read from
+            continue
 
 
 def _launch(execution: dict[str, Any]) -> int:
@@ -129,6 +137,14 @@ def _launch(execution: dict[str, Any]) -> int:
         setsigmask=(),
         setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores these two, and a program would inherit it
     )
+
+
+def _announce(started: float) -> None:
+    """Tell the emulator that the program runs, if it still listens."""
+    try:
+        os.write(1, f"started {started!r}\n".encode())
+    except OSError:
+        return
 
 
 def _watch(child: int, seconds: float | None, signals: Signals) -> dict[str, Any]:
@@ -172,16 +188,17 @@ def _lives(group: int) -> bool:
     """
     if not _send(group, 0):
         return False
-    if not PROC.is_dir():
+    if not os.path.isdir(PROC):
         return True
-    states = (_state_of(name) for name in os.listdir(PROC) if name.isdigit())  # noqa: PTH208 - names, not paths
+    states = (_state_of(name) for name in os.listdir(PROC) if name.isdigit())
     return any(state is not None and state[0] == str(group) for state in states)
 
 
-def _state_of(pid: str, proc: Path = PROC) -> tuple[str, str] | None:
+def _state_of(pid: str, proc: str = PROC) -> tuple[str, str] | None:
     """Group and start time of a living process."""
     try:
-        text = (proc / pid / "stat").read_text(encoding="utf-8", errors="replace")
+        with open(f"{proc}/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            text = file.read()
     except OSError:
         return None
     # the name in parentheses may hold anything; state, parent and group follow, and the start is the 22nd (man 5 proc)
@@ -214,4 +231,4 @@ def _mark_by_ps(pid: int) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1])

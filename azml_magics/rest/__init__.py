@@ -7,6 +7,7 @@ from .clouds import CLOUDS, Cloud
 from .polling import Poller
 from .protocol import Answer, Part, Request, Scope
 from .session import RequestShown, Session
+from .signin import sign_in
 from .tokens import AccessToken, Credential
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "RequestShown",
     "Scope",
     "Session",
+    "sign_in",
 ]

@@ -16,7 +16,7 @@ from .redact import redact
 
 __all__ = ["REFUSALS", "refusal"]
 
-_SECRET = "AZURE_CLIENT_SECRET anew (the secret's value, not its id), then %azml login --service-principal"
+_PROOF = "AZURE_CLIENT_SECRET anew (the secret's value, not its id), then %azml login --service-principal"
 _IDS = "check AZURE_TENANT_ID and AZURE_CLIENT_ID, then %azml login --service-principal"
 _AGAIN = "az login{--tenant}, then %azml login --azure-cli; or %azml login --browser"
 _OTHER_WAY = "%azml login --browser, or --service-principal; the tenant's administrators set the policy"
@@ -55,7 +55,10 @@ REFUSALS: Mapping[int, tuple[str, str]] = MappingProxyType(
         70018: ("the code is wrong", "%azml login --device-code gives a new one"),
         70019: ("the code has expired", "%azml login --device-code gives a new one"),
         70043: ("the tenant{tenant} asks to sign in anew from time to time", _AGAIN),
-        90002: ("there is no tenant{tenant} in this cloud", "check AZURE_TENANT_ID or --tenant, and %azml config cloud"),
+        90002: (
+            "there is no tenant{tenant} in this cloud",
+            "check AZURE_TENANT_ID or --tenant, and %azml config cloud",
+        ),
         90094: ("tenant{tenant} leaves consent to its administrators", _ADMIN + " to consent"),
         500011: ("the audience is not known in tenant{tenant}", "check --tenant and %azml config cloud"),
         500200: ("a personal account cannot sign in here", _TENANT),
@@ -67,9 +70,9 @@ REFUSALS: Mapping[int, tuple[str, str]] = MappingProxyType(
         700082: ("the sign-in was not used for so long that it has expired", _AGAIN),
         900023: ("{tenant} is no tenant: neither an id nor a domain", "check AZURE_TENANT_ID or --tenant"),
         7000112: ("the application{client} is disabled in tenant{tenant}", _ADMIN + " to enable it"),
-        7000215: ("the client secret is wrong", "set " + _SECRET),
-        7000218: ("the application{client} asks for a secret or a certificate", "set " + _SECRET),
-        7000222: ("the client secret has expired", "make a new one in the portal (App registrations), set " + _SECRET),
+        7000215: ("the client secret is wrong", "set " + _PROOF),
+        7000218: ("the application{client} asks for a secret or a certificate", "set " + _PROOF),
+        7000222: ("the client secret has expired", "make a new one in the portal (App registrations), set " + _PROOF),
     }
 )
 

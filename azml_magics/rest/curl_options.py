@@ -113,7 +113,7 @@ def _file(name: str) -> Path:
     return Path(name)
 
 
-_PIECE = re.compile(r'\s*("(?:\\.|[^"\\])*"|[^;]*)(?:;|\Z)', re.S)
+_PIECE = re.compile(r'\s*((?:filename=)?"(?:\\.|[^"\\])*"|[^;]*)(?:;|\Z)', re.S)
 
 
 def _form(reading: Reading, value: str) -> None:
@@ -176,16 +176,14 @@ _TAKES_VALUE: dict[str, Callable[[Reading, str], None]] = {
     for option in options.split()
 }
 #: Options about the connection, the output or the sign-in: the session has its own ways for those.
-_IGNORED = frozenset(
-    (
-        "-k --insecure -s --silent -S --show-error -L --location -v --verbose -i --include -f --fail --fail-with-body "
-        "-O --remote-name -J --remote-header-name -# --progress-bar --no-progress-meter -N --no-buffer --compressed "
-        "-g --globoff --http1.1 --http2 --tlsv1.2 --tlsv1.3 --ssl-no-revoke -4 --ipv4 -6 --ipv6 -n --netrc"
-    ).split(" ")
-)
-_IGNORED_WITH_VALUE = frozenset(
-    (
-        "-o --output -w --write-out -m --max-time --connect-timeout --retry --retry-delay --retry-max-time -x --proxy "
-        "--cacert --capath -D --dump-header -u --user --oauth2-bearer --max-redirs -c --cookie-jar --limit-rate"
-    ).split(" ")
-)
+_WITHOUT_VALUE = """
+    -k --insecure -s --silent -S --show-error -L --location -v --verbose -i --include -f --fail --fail-with-body
+    -O --remote-name -J --remote-header-name -# --progress-bar --no-progress-meter -N --no-buffer --compressed
+    -g --globoff --http1.1 --http2 --tlsv1.2 --tlsv1.3 --ssl-no-revoke -4 --ipv4 -6 --ipv6 -n --netrc
+"""
+_WITH_VALUE = """
+    -o --output -w --write-out -m --max-time --connect-timeout --retry --retry-delay --retry-max-time -x --proxy
+    --cacert --capath -D --dump-header -u --user --oauth2-bearer --max-redirs -c --cookie-jar --limit-rate
+"""
+_IGNORED = frozenset(_WITHOUT_VALUE.split())
+_IGNORED_WITH_VALUE = frozenset(_WITH_VALUE.split())

@@ -98,7 +98,11 @@ def _url(word: str) -> str:
     url = re.sub(r"\\\r?\n", "", word)
     if "://" not in url:
         url = f"https://{url}"
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc or re.search(r"[\s\0]", url):
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.netloc or re.search(r"[\s\0]", url):
         raise UsageError(f"{redact(word)!r} is no address", "quote the URL")
     return url
 

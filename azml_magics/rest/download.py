@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from .transport import Transport
 
-CHUNK = 1 << 20
+#: What is read at once, and the most that a break loses.
+CHUNK = 1 << 18
 #: Breaks in a row without a single byte in between that are borne.
 BREAKS = 4
 
@@ -33,16 +34,23 @@ def fetch(
 ) -> int:
     """Write what the link leads to into the target and return its whole size in bytes.
 
-    A path is written beside itself (`NAME.part`) and gets its name when it is complete; `resume` goes on with
-    such a part, or with an open file at its position.
+    A path is written beside itself (`NAME.part`) and gets its name when it is complete. With `resume` such a
+    part is kept after a break and gone on with the next time, and an open file is gone on with at its position.
     """
     check(url)
     if not isinstance(target, Path):
         return _Download(transport, url, target, progress).run(target.tell() if resume else 0)
     part = target.with_name(target.name + ".part")
-    with part.open("r+b" if resume and part.exists() else "wb") as file:
-        size = _Download(transport, url, file, progress).run(file.seek(0, os.SEEK_END))
-    part.replace(target)
+    if not resume or part.is_symlink():
+        part.unlink(missing_ok=True)  # what an earlier try left, or a link that leads elsewhere
+    try:
+        with part.open("r+b" if part.exists() else "x+b") as file:
+            size = _Download(transport, url, file, progress).run(file.seek(0, os.SEEK_END))
+        part.replace(target)
+    except BaseException:
+        if not resume:
+            part.unlink(missing_ok=True)
+        raise
     return size
 
 

@@ -129,7 +129,9 @@ def execute(context: Context) -> Any:
     if context.surface.foreground:
         return code
     if code:
-        raise OperationFailed(output.strip().splitlines()[-1] if output.strip() else "no output", status=code, code="Exit")
+        raise OperationFailed(
+            output.strip().splitlines()[-1] if output.strip() else "no output", status=code, code="Exit"
+        )
     return Text(output)
 
 
@@ -153,8 +155,8 @@ def login_local(context: Context) -> Any:
         ready.client_secret,
         proxies=proxies,
         verify=ready.ca_bundle,
-        way="local",
     )
+    credential.way = "local"
     scope = Scope(
         context["subscription"] or ready.subscription_id,
         context["group"] or ready.resource_group,
@@ -167,7 +169,9 @@ def login_local(context: Context) -> Any:
     return whoami(context)
 
 
-DATA = Argument("--data", "its data directory (left out: AZML_DATA, or the user's own)", metavar="DIR", completes="path")
+DATA = Argument(
+    "--data", "its data directory (left out: AZML_DATA, or the user's own)", metavar="DIR", completes="path"
+)
 STARTING = (
     Argument("--port", "the port of its https address (0: any)", "int", 0, metavar="PORT"),
     DATA,

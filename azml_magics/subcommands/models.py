@@ -124,15 +124,6 @@ def deploy(context: Context) -> Any:
     return finish(context, SERVICES, SERVICES.operation("create"), poller, name)
 
 
-def keys(context: Context) -> Any:
-    """Tell that a service has keys without showing them; `--json` gives them to a variable."""
-    context.need("subscription", "group", "workspace")
-    found = context.session.call("service.keys", keys={"service": context["service"]})
-    if context["json"]:
-        return found
-    return context.row(SERVICES, {"name": context["service"], "authEnabled": bool(found.get("primaryKey"))}, "keys")
-
-
 def delete_service(context: Context) -> Any:
     """Delete a service."""
     context.need("subscription", "group", "workspace")
@@ -192,14 +183,6 @@ SUBCOMMANDS = (
         ),
         ("service.create", "asset.create", "artifact.upload"),
         "%azml service create digits --model digits:1 --script score.py",
-    ),
-    Subcommand(
-        ("service", "keys"),
-        "Tell whether a service has keys (--json gives them to a variable)",
-        keys,
-        (Argument("service", "the service", completes="service"),),
-        ("service.keys",),
-        "%azml service keys digits --json -o keys",
     ),
     Subcommand(
         ("service", "delete"),

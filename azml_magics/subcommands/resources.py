@@ -11,7 +11,7 @@ from typing import Any
 from ..catalogue import RESOURCES, Operation, Resource, find
 from ..catalogue.schema import SCOPE, keys_of
 from ..errors import UsageError
-from .schema import NO_WAIT, TOP, Argument, Context, Subcommand, Text
+from .schema import NO_WAIT, TOP, Argument, Context, Hidden, Subcommand, Text
 from .waiting import finish
 
 BODY = Argument("--body", "the JSON to send, or @FILE to read it from", metavar="JSON")
@@ -87,6 +87,8 @@ def perform(context: Context, *, resource: Resource, operation: Operation) -> An
         items = list(context.session.pages(operation_id, keys=keys, top=context["top"]))
         return context.frame(rows, items, operation.verb)
     body = body_from(context) if operation.body == "json" else None
+    if operation.verb == "keys":
+        return Hidden(context.session.call(operation_id, keys=keys))
     if operation.long_running:
         poller = context.session.start(operation_id, keys=keys, body=body)
         return finish(context, resource, operation, poller, keys.get(resource.key, ""))

@@ -69,8 +69,9 @@ def logs(context: Context) -> Any:
             return Text("")
         raise UsageError(f"run {run_id} has no log {name!r}", f"%azml run logs {run_id} --list")
     text = text_at(context, links[name])
-    rows = text.splitlines()[-context["tail"] :] if context["tail"] else None
-    return Text("\n".join(rows) if rows is not None else text)
+    if context["tail"]:
+        text = "\n".join(text.splitlines()[-context["tail"] :])
+    return Text(text)
 
 
 def text_at(context: Context, link: str) -> str:

@@ -35,6 +35,19 @@ class Text(str):
             printer.text(row)
 
 
+class Hidden(dict[str, Any]):
+    """What holds secrets: its values are there for code, its text hides them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        from ..rest.redact import redact
+
+        return repr(redact(dict(self)))
+
+    __str__ = __repr__
+
+
 class Surface(Protocol):
     """Where the words are typed: a notebook, a terminal, or nowhere (a script)."""
 

@@ -36,14 +36,12 @@ def payload(context: Context) -> bytes:
     given = [name for name in ("data", "file") if context[name]] + (["the cell"] if context.cell else [])
     if len(given) != 1:
         raise UsageError("the rows come from --data, from --file or from the cell", "--data '[[1, 2, 3]]'")
-    try:
-        text = (
-            Path(context["file"]).expanduser().read_text("utf-8")
-            if context["file"]
-            else context["data"] or context.cell
-        )
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {context['file']}: {error}") from None
+    text: str = context["data"] or context.cell or ""
+    if context["file"]:
+        try:
+            text = Path(context["file"]).expanduser().read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"cannot read {context['file']}: {error}") from None
     try:
         rows = json.loads(text)
     except ValueError as error:

@@ -93,7 +93,7 @@ def logout(context: Context) -> None:
 def whoami(context: Context) -> Any:
     """Show who is logged in, by which way, for which tenant and until when."""
     session = context.session
-    told = dict(session.credential.describe())
+    told = dict(session.credential.describe()) if session.credential else {}
     token = session.token()
     scope = context.scope
     document = told | {

@@ -32,7 +32,7 @@ _COLOURS: dict[Look, tuple[str, str]] = {
     "canceled": ("#808080", "--jp-ui-font-color2"),
     "unknown": ("#808080", "--jp-ui-font-color2"),
 }
-_LINE = "1px solid #b0b0b0;border-color:var(--jp-border-color2,#b0b0b0)"
+_LINE = "1px solid #80808066;border-color:var(--jp-border-color2,#80808066)"
 _CARD = (
     f"box-sizing:border-box;max-width:1100px;margin:4px 2px;padding:12px 16px;border:{_LINE};border-radius:4px;"
     "font-size:13px;line-height:1.5"
@@ -42,9 +42,10 @@ _ROW = "display:flex;flex-wrap:wrap;gap:6px 32px;margin-top:10px"
 _BADGE = "white-space:nowrap;font-weight:600;border-radius:12px;padding:2px 10px"
 _MUTED = "opacity:.7;font-size:12px"
 _CELL = "padding:3px 16px 3px 0;background:none;font-size:13px"
-_REASON = "margin-top:10px;padding:4px 10px;max-height:200px;overflow:auto"
+_REASON = "margin-top:10px;padding:4px 10px;max-height:200px;overflow:auto;overflow-wrap:anywhere"
 _TRACE = (
-    "margin:0;padding:0;background:none;font-size:12px;line-height:1.45;white-space:pre-wrap;overflow-wrap:anywhere"
+    "margin:0;padding:0;background:none;font-family:Menlo,Consolas,DejaVu Sans Mono,monospace;font-size:12px;"
+    "line-height:1.45;white-space:pre-wrap;overflow-wrap:anywhere"
 )
 _LOG = (
     f"box-sizing:border-box;max-height:380px;overflow:auto;border:{_LINE};border-radius:2px;{_TRACE};padding:8px 10px"
@@ -154,7 +155,7 @@ def _muted(text: str) -> str:
 
 def _isolate(text: str) -> str:
     # bdi: a name written from right to left must not turn its neighbours round
-    return f'<bdi style="overflow-wrap:anywhere">{escape(line(text))}</bdi>'
+    return f'<bdi style="overflow-wrap:anywhere">{escape(line(text, 160))}</bdi>'
 
 
 def facts(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
@@ -163,8 +164,8 @@ def facts(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     if len(tags) > _TAGS:
         tags[_TAGS:] = [f"and {len(tags) - _TAGS} more"]
     return (
-        ("Experiment", line(snapshot.experiment)),
-        ("Compute", line(snapshot.compute)),
+        ("Experiment", line(snapshot.experiment, 120)),
+        ("Compute", line(snapshot.compute, 120)),
         ("Started", moment(snapshot.started)),
         ("Ended", moment(snapshot.ended)),
         ("Elapsed", clock(snapshot.elapsed)),
@@ -178,7 +179,7 @@ def run_text(snapshot: Snapshot) -> str:
 
 
 def _text_rows(snapshot: Snapshot) -> Iterator[str]:
-    yield f"{ICONS[look(snapshot.status)]} {line(snapshot.status, 40) or 'Unknown'}  {line(snapshot.name)}"
+    yield f"{ICONS[look(snapshot.status)][0]} {line(snapshot.status, 40) or 'Unknown'}  {line(snapshot.name)}"
     known = [("Run", line(snapshot.run_id)), *facts(snapshot)]
     if snapshot.link:
         known.append(("Studio", line(snapshot.link, 2_000)))
@@ -188,7 +189,8 @@ def _text_rows(snapshot: Snapshot) -> Iterator[str]:
         if text and text != NOTHING:
             yield f"  {label:<11} {text}"
     for name, last, step, values in snapshot.metrics[:_METRICS]:
-        yield f"  {'Metric':<11} {line(name, 60)} = {number(last)} (step {number(step)}, {number(values)} values)"
+        where = [f"step {number(step)}"] * (step is not None) + [f"{number(values)} values"] * (values is not None)
+        yield f"  {'Metric':<11} {line(name, 60)} = {number(last)}" + (f" ({', '.join(where)})" if where else "")
     if snapshot.reason:
         yield from ("  Reason", *(f"    {row}" for row in block(snapshot.reason).split("\n")))
     if log := last_lines(snapshot.log).strip("\n"):

@@ -10,8 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from ..errors import AzmlError
 from . import text
 from .html import facts, run_card, run_text
 from .poller import Pace
-from .snapshot import Snapshot, Step, aware, look, steps
+from .snapshot import Snapshot, Step, aware, follow, look, steps
 from .stage import Bundle, Stage
 
 _STATIC = Path(__file__).with_name("static")
@@ -64,7 +63,7 @@ class RunMonitor(anywidget.AnyWidget):
         stage: Stage | None = None,
     ) -> None:
         self._lock = threading.RLock()  # messages may come on a subshell's thread
-        self.snapshot = _stamped(fetch())
+        self.snapshot = follow(None, fetch())
         self._fetch, self._cancel, self._stage = fetch, cancel, stage
         self._pace = Pace(interval)
         self._shown = self._paused = False
@@ -134,7 +133,7 @@ class RunMonitor(anywidget.AnyWidget):
     def _turn(self) -> float | None:
         """One look at the service, on the poller's thread."""
         try:
-            snapshot = _stamped(self._fetch())
+            snapshot = follow(self.snapshot, self._fetch())
         except Exception as error:  # noqa: BLE001 - a raise here would end the view; shown in it instead
             return self._went_wrong(error)
         with self._lock:
@@ -209,11 +208,6 @@ class RunMonitor(anywidget.AnyWidget):
             if not self._closed:
                 self._paused, self.live, self.canceling = False, True, "sent"
                 self._stage.poller.add(self._key, self._turn)
-
-
-def _stamped(snapshot: Snapshot) -> Snapshot:
-    """The snapshot with a clock: the service's, or this machine's where the service's is not known."""
-    return snapshot if snapshot.as_of is not None else replace(snapshot, as_of=datetime.now(UTC))
 
 
 def _traits(snapshot: Snapshot) -> dict[str, Any]:

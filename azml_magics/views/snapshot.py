@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -55,8 +55,9 @@ class Snapshot:
     """A run at one moment.
 
     `reason` is why it failed, or why it still waits. `phases` are the statuses it went through and when each
-    began, oldest first. `log` is the end of its log, as much as is at hand. `as_of` is the service's clock when
-    it answered: the page ticks by it, so that a kernel whose clock is off shows the right elapsed time.
+    began (None: not known), oldest first. `log` is the end of its log, as much as is at hand. `as_of` is the
+    service's clock when it answered: the page ticks by it, so that a kernel whose clock is off shows the right
+    elapsed time.
     """
 
     run_id: str
@@ -67,7 +68,7 @@ class Snapshot:
     started: datetime | None = None
     ended: datetime | None = None
     reason: str = ""
-    phases: tuple[tuple[str, datetime], ...] = ()
+    phases: tuple[tuple[str, datetime | None], ...] = ()
     log: str = ""
     metrics: tuple[Metric, ...] = ()
     studio_url: str = ""
@@ -109,13 +110,35 @@ def look(status: str) -> Look:
 
 def steps(snapshot: Snapshot, most: int = 8) -> list[Step]:
     """The run's way: what it went through, where it is, and what usually comes; the last `most` at most."""
-    phases: list[tuple[str, datetime | None]] = [(name, aware(began)) for name, began in snapshot.phases]
+    phases = [(name, aware(began) if began else None) for name, began in snapshot.phases]
     if snapshot.status and (not phases or phases[-1][0] != snapshot.status):
-        phases.append((snapshot.status, aware(snapshot.ended) if snapshot.over and snapshot.ended else None))
+        phases.append((snapshot.status, began_by_record(snapshot)))
     way = [Step(name, "past", began, after[1]) for (name, began), after in pairwise(phases)]
     if phases:
         way.append(Step(phases[-1][0], "end" if snapshot.over else "now", phases[-1][1]))
     return way[-most:] + [Step(name, "ahead") for name in _ahead(snapshot)]
+
+
+def began_by_record(snapshot: Snapshot) -> datetime | None:
+    """When the present status began, where the run's own times tell."""
+    moment = snapshot.ended if snapshot.over else snapshot.started if snapshot.status == "Running" else None
+    return aware(moment) if moment else None
+
+
+def follow(before: Snapshot | None, after: Snapshot) -> Snapshot:
+    """The snapshot with a clock, and with the way that was seen where the service tells none.
+
+    Run history keeps no list of statuses with their times; who watches sees them change. How long the first one had
+    lasted by then is not known, and is not made up.
+    """
+    stamped = after if after.as_of is not None else replace(after, as_of=datetime.now(UTC))
+    if after.phases or not after.status:
+        return stamped
+    seen = before.phases if before is not None else ()
+    if not seen or seen[-1][0] != after.status:
+        began = began_by_record(after) or (stamped.as_of if seen else None)
+        seen = (*seen, (after.status, began))
+    return replace(stamped, phases=seen)
 
 
 def _ahead(snapshot: Snapshot) -> tuple[str, ...]:

@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from requests import PreparedRequest, Response
+from requests import PreparedRequest, Response, exceptions
 from requests.adapters import BaseAdapter
-from requests.exceptions import ConnectionError, ReadTimeout
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 from urllib3 import HTTPHeaderDict, HTTPResponse
@@ -46,9 +45,9 @@ class AsgiAdapter(BaseAdapter):
             status, headers = exchange.started.get(timeout=seconds)
         except queue.Empty:
             exchange.close()
-            raise ReadTimeout(request=request) from None
+            raise exceptions.ReadTimeout(request=request) from None
         if status == 0:
-            raise ConnectionError("the app did not answer", request=request) from exchange.failure
+            raise exceptions.ConnectionError("the app did not answer", request=request) from exchange.failure
         response = _response(request, status, headers, exchange)
         if not stream:
             assert response.content is not None
@@ -170,7 +169,11 @@ def _response(
     response.headers = CaseInsensitiveDict(pairs)
     response.encoding = get_encoding_from_headers(response.headers)
     response.raw = HTTPResponse(
-        body=io.BufferedReader(body), headers=pairs, status=status, preload_content=False, decode_content=False,
+        body=io.BufferedReader(body),
+        headers=pairs,
+        status=status,
+        preload_content=False,
+        decode_content=False,
         request_method=request.method,
     )
     response.url = request.url or ""

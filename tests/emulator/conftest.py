@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -13,17 +14,20 @@ import pytest
 
 from azml_magics.catalogue import locate
 from azml_magics.emulator.blobs import Blobs
+from azml_magics.emulator.dispatch import Dispatcher
 from azml_magics.emulator.environments import Environments
-from azml_magics.emulator.handlers import assets, data, models, scoring, services
+from azml_magics.emulator.handlers import assets, data, execution, models, runs, scoring, services, sweeps
 from azml_magics.emulator.handlers.common import workspace_key
 from azml_magics.emulator.harvest import file_artifact
 from azml_magics.emulator.identity import Identity
 from azml_magics.emulator.progress import Progress
+from azml_magics.emulator.runner import Runner
 from azml_magics.emulator.scoring import Deployments
-from azml_magics.emulator.service import Call, Reply, Service
+from azml_magics.emulator.service import Call, Part, Reply, Service
 from azml_magics.emulator.store import Store
 
-HANDLERS = {**assets.HANDLERS, **data.HANDLERS, **models.HANDLERS, **scoring.HANDLERS, **services.HANDLERS}
+MODULES = (assets, data, execution, models, runs, scoring, services, sweeps)
+HANDLERS = {name: handler for module in MODULES for name, handler in module.HANDLERS.items()}
 CREATED = "2026-01-02T03:04:05.0000000+00:00"
 
 
@@ -47,6 +51,7 @@ class Serving:
         *,
         url: str = "",
         headers: Mapping[str, str] | None = None,
+        parts: Mapping[str, tuple[str, bytes]] | None = None,
         **keys: str,
     ) -> Reply:
         """Call a handler; a body of bytes is an upload."""
@@ -59,8 +64,19 @@ class Serving:
             body = None
         caller = {"oid": "o-1", "tid": "t-1", "name": "Somebody"}
         base = "https://emulator.api.azureml.ms"
+        files = {name: [Part(file, BytesIO(content))] for name, (file, content) in (parts or {}).items()}
         call = Call(
-            resource, operation, {**self.keys, **keys}, query or {}, headers or {}, base, url, body, {}, upload, caller
+            resource,
+            operation,
+            {**self.keys, **keys},
+            query or {},
+            headers or {},
+            base,
+            url,
+            body,
+            files,
+            upload,
+            caller,
         )
         return HANDLERS[operation_id](self.service, call)
 
@@ -70,7 +86,9 @@ class Serving:
         document = file_artifact(self.service, self.workspace_id, (origin, container, path), blob, CREATED)
         return cast(str, document["artifactId"])
 
-    def model(self, name: str = "digits", path: str = "outputs/model.pkl", content: bytes = b"model", **more: Any) -> Any:
+    def model(
+        self, name: str = "digits", path: str = "outputs/model.pkl", content: bytes = b"model", **more: Any
+    ) -> Any:
         """Register a model of one file."""
         asset = self.call("asset.create", {"name": name, "artifacts": [{"prefix": self.keep(path, content)}]}).body
         body = {"name": name, "url": f"aml://asset/{asset['id']}", "mimeType": "application/json", **more}
@@ -85,7 +103,9 @@ class Serving:
         url = f"aml://artifact/{self.keep('score.py', script.encode(), f'upload-{name}', 'LocalUpload')}"
         asset = {"id": "score.py", "mimeType": "application/x-python", "url": url, "unpack": False}
         request = {"driverProgram": "score.py", "assets": [asset], "modelIds": list(models), **more.pop("request", {})}
-        return self.call("service.create", {"name": name, "computeType": "ACI", "environmentImageRequest": request, **more})
+        return self.call(
+            "service.create", {"name": name, "computeType": "ACI", "environmentImageRequest": request, **more}
+        )
 
     def ended(self, reply: Reply) -> dict[str, Any]:
         """Poll a deployment to its end, as the official client does: by the last segment of the header."""
@@ -111,25 +131,24 @@ class Serving:
 def serving(tmp_path: Path) -> Iterator[Serving]:
     store, identity = Store(tmp_path / "store.sqlite"), Identity.new()
     progress, deployments = Progress(store), Deployments(request_seconds=20, start_seconds=20)
-    absent = cast(Any, None)
     service = Service(
         data=tmp_path,
         identity=identity,
         store=store,
         blobs=Blobs(tmp_path / "blobs"),
-        runner=absent,
+        runner=Runner(),
         environments=Environments(tmp_path / "environments", build=False),
         progress=progress,
-        dispatcher=absent,
+        dispatcher=Dispatcher(),
         deployments=deployments,
     )
     keys = {"subscription": identity.subscription_id, "group": identity.group, "workspace": identity.workspace}
     path = f"/subscriptions/{keys['subscription']}/resourceGroups/{keys['group']}/providers/ml/workspaces/ws"
     store.add("workspace", workspace_key(keys), {"id": path, "properties": {"workspaceId": identity.workspace_id}})
     deployments.bind(service)
-    progress.bind(service, services.EFFECTS)
+    service.dispatcher.bind(service)
+    progress.bind(service, {**services.EFFECTS, **sweeps.EFFECTS})
     progress.start()
     yield Serving(service, tmp_path, keys)
-    progress.close()
-    service.deployments.close()
-    store.close()
+    for part in (service.dispatcher, progress, service.deployments, service.runner, store):
+        part.close()

@@ -268,6 +268,7 @@ def test_an_unknown_host_is_refused(http):
     [
         (f"{LOCAL}/metadata/endpoints", "https://example.com", 403),
         (f"{LOCAL}/metadata/endpoints", "null", 403),
+        (f"{LOCAL}/metadata/endpoints", "https://[", 403),
         (f"{LOCAL}/metadata/endpoints", "https://127.0.0.1:1", 403),
         (f"{ARM}/metadata/endpoints", ARM, 403),
         (f"{LOCAL}/metadata/endpoints", LOCAL, 200),
@@ -316,6 +317,7 @@ def test_the_data_plane_says_it_in_its_own_envelope(http):
         ("https://management.azure.com", {"run": "r"}, 401, 200),
         ("https://storage.azure.com/", {}, 401, 401),
         ("https://management.azure.com.evil.org", {}, 401, 401),
+        ("https://[", {}, 401, 401),
     ],
 )
 def test_a_token_is_good_for_its_audience_only(http, service, audience, claims, arm, data):
@@ -334,7 +336,9 @@ def test_arm_wants_an_api_version(signed):
     )
 
 
-@pytest.mark.parametrize("version", ["2018-02-28", "2019-13-01", "latest", "v1.0", "2019-11-01-", "20191101", "2024-W01-1"])
+@pytest.mark.parametrize(
+    "version", ["2018-02-28", "2019-13-01", "latest", "v1.0", "2019-11-01-", "20191101", "2024-W01-1"]
+)
 def test_a_version_that_never_was_is_answered_with_the_list(signed, version):
     answer = signed.get(f"{ARM}{WORKSPACE}/computes/c", params={"api-version": version})
     assert (answer.status_code, error_of(answer)["code"]) == (400, "NoRegisteredProviderFound")

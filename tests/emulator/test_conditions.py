@@ -124,6 +124,18 @@ def test_a_filter_on_runs_is_answered_by_its_index(database, name, scope, order)
         assert f"SEARCH documents USING INDEX run_{name} (<expr>=?" in steps
 
 
+@pytest.mark.parametrize("order", [(), NEWEST])
+def test_brackets_change_no_plan(database, order):
+    where = Where(("status",), "eq", "x")
+    either = AnyOf([where, Where(("status",), "eq", "y")])
+    for plain, bracketed in (
+        ([where], [AllOf([AnyOf([AllOf([where])])])]),
+        ([where, either], [AllOf([where, AllOf([either])])]),
+        ([either], [AllOf([AnyOf([either])])]),
+    ):
+        assert plan(database, "run", "w", bracketed, order) == plan(database, "run", "w", plain, order)
+
+
 @pytest.mark.parametrize("name", FILTERED["run"])
 def test_a_filtered_list_of_runs_needs_no_sorting_in_its_usual_order(database, name):
     assert "TEMP B-TREE" not in plan(database, "run", "w", [Where((name,), "eq", "x")], NEWEST)

@@ -114,7 +114,9 @@ def test_a_host_that_is_none_of_ours_is_refused(host):
     assert caught.value.status == 400
 
 
-@pytest.mark.parametrize("path", ["/a/../b", "/a/%2e%2e/b", "/a/..%2fb", "/a/..%5Cb", "/a/.", "/a%00b", "/a%0Ab", "/%ff"])
+@pytest.mark.parametrize(
+    "path", ["/a/../b", "/a/%2e%2e/b", "/a/..%2fb", "/a/..%5Cb", "/a/.", "/a%00b", "/a%0Ab", "/%ff"]
+)
 def test_a_path_that_climbs_or_is_no_text_is_refused(path):
     with pytest.raises(Fault) as caught:
         place("management.azure.com", path)

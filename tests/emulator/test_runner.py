@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from azml_magics.emulator.runner import Execution, Outcome, Runner
+from azml_magics.emulator.runner import SUPERVISOR, Execution, Outcome, Runner
 from azml_magics.emulator.supervisor import mark_of
 
 PATIENCE = 20
@@ -393,11 +393,20 @@ def test_secrets_are_not_shown_and_only_the_owner_reads_them(bench):
     assert modes == {"execution.json": 0o600, "supervisor.json": 0o600, "outcome.json": 0o600}
 
 
+def test_a_supervisor_imports_nothing_that_is_slow():
+    script = (
+        f"import sys; sys.path.insert(0, {str(SUPERVISOR.parent)!r}); import supervisor; "
+        "print({'pathlib', 'typing', 'contextlib', 'subprocess', 'threading'} & set(sys.modules))"
+    )
+    asked = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=True)
+    assert asked.stdout == "set()\n"
+
+
 def test_a_mark_is_of_living_processes_only(tmp_path):
     with subprocess.Popen(["sleep", "60"]) as process:
-        for proc in (Path("/proc"), tmp_path):
+        for proc in ("/proc", str(tmp_path)):
             assert mark_of(process.pid, proc) == mark_of(process.pid, proc) != ""
         process.kill()
         wait_for(lambda: gone(process.pid))  # a dead one that nobody has waited for
-        assert mark_of(process.pid, tmp_path) == ""
-    assert mark_of(process.pid, tmp_path) == ""
+        assert mark_of(process.pid, str(tmp_path)) == ""
+    assert mark_of(process.pid, str(tmp_path)) == ""

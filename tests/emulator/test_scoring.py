@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from azml_magics.emulator.contents import Missing, File, lay_out
+from azml_magics.emulator.contents import File, Missing, lay_out
 from azml_magics.emulator.scoring import Deployments
 from azml_magics.emulator.scoring_child import Child, NotStarted, Plan
 
@@ -41,7 +41,9 @@ def test_one_model_has_its_own_folder(serving: Any) -> None:
 
 def test_several_models_are_in_one_folder_by_name_and_version(serving: Any) -> None:
     models = (serving.model("a")["id"], serving.model("b", path="outputs/folder/part.bin")["id"])
-    expression = "sorted(str(p.relative_to(top)) for top in [__import__('pathlib').Path(os.environ['AZUREML_MODEL_DIR'])]"
+    expression = (
+        "sorted(str(p.relative_to(top)) for top in [__import__('pathlib').Path(os.environ['AZUREML_MODEL_DIR'])]"
+    )
     expression += " for p in top.rglob('*') if p.is_file())"
     serving.deploy("digits", WORKING.format(expression=expression), models=models)
     assert answer(serving) == ["a/1/model.pkl", "b/1/part.bin"]
@@ -62,7 +64,10 @@ def test_a_folder_that_is_a_model_keeps_its_name(serving: Any) -> None:
 def test_a_script_sees_helpers_beside_it_and_runs_in_their_folder(serving: Any) -> None:
     for name, text in {"score.py": "import helper\ninit = helper.init\nrun = helper.run\n", "helper.py": ""}.items():
         serving.keep(f"outputs/src/{name}", (text or WORKING.format(expression="[os.getcwd(), __file__]")).encode())
-    request = {"assets": [{"url": "aml://artifact/ExperimentRun/dcid.run-1/outputs/src"}], "driverProgram": "src/score.py"}
+    request = {
+        "assets": [{"url": "aml://artifact/ExperimentRun/dcid.run-1/outputs/src"}],
+        "driverProgram": "src/score.py",
+    }
     assert serving.deploy("digits", "", request=request)["error"] is None
     where, file = answer(serving)
     assert where.endswith("/app/src")
@@ -101,10 +106,8 @@ def test_an_archive_that_leads_out_of_its_folder_fails_the_deployment(serving: A
 
 @pytest.mark.parametrize("name", ["../out", "/etc/passwd", "c:/x", "a/../../b", ""])
 def test_a_file_is_laid_out_inside_its_folder_only(tmp_path: Path, name: str) -> None:
-    source = tmp_path / "source"
-    source.write_text("x")
     with pytest.raises(Missing):
-        lay_out([File(name, source)], tmp_path / "in" / "side", archives=False)
+        lay_out([File(name, lambda: io.BytesIO(b"x"))], tmp_path / "in" / "side", archives=False)
     assert not (tmp_path / "in" / "out").exists()
 
 
@@ -200,6 +203,29 @@ def test_a_deployment_that_the_emulators_end_cut_short_is_done_at_the_next_start
     assert answer(serving) == 1
 
 
+SLOW = "import time\ndef init(): print('ready to sleep'); time.sleep(60)\ndef run(d): ...\n"
+
+
+def test_a_service_that_is_deleted_while_it_comes_up_leaves_nothing(serving: Any) -> None:
+    reply = serving.begin("digits", SLOW)
+    folder = serving.service.deployments.folder(f"{serving.workspace_id}/digits")
+    log = folder / "log.txt"
+    serving.until(lambda: log.exists() and log.read_text(), lambda text: text and "ready to sleep" in text)
+    serving.call("service.delete", service="digits")
+    assert serving.ended(reply)["state"] == "Cancelled"
+    assert not folder.exists()
+
+
+def test_a_deployment_that_another_overtook_is_cancelled(serving: Any) -> None:
+    marker = serving.folder / "go"
+    waiting = f"import os, time\ndef init():\n    while not os.path.exists({str(marker)!r}): time.sleep(0.02)\n"
+    first = serving.begin("digits", f"{waiting}def run(d): return 1\n")
+    assert serving.deploy("digits", WORKING.format(expression="2"), overwrite=True)["state"] == "Succeeded"
+    marker.touch()
+    assert serving.ended(first)["state"] == "Cancelled"
+    assert answer(serving) == 2
+
+
 def test_an_init_that_does_not_return_is_given_up(tmp_path: Path) -> None:
     child = Child(plan(tmp_path, "import time\ndef init(): time.sleep(60)\ndef run(d): ...\n"))
     with pytest.raises(NotStarted) as caught:
@@ -212,7 +238,9 @@ def test_a_scoring_process_ends_with_the_emulator_even_in_the_middle_of_a_reques
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(20)
         port = server.getsockname()[1]
-        script = f"import socket, time\ndef init():\n    global s; s = socket.create_connection(('127.0.0.1', {port}))\n"
+        script = (
+            f"import socket, time\ndef init():\n    global s; s = socket.create_connection(('127.0.0.1', {port}))\n"
+        )
         script += "def run(d): s.send(b'running'); time.sleep(60)\n"
         made = plan(tmp_path, script)
         emulator = (
@@ -237,7 +265,8 @@ def test_closing_ends_what_a_script_started_too(tmp_path: Path) -> None:
         server.settimeout(20)
         port = server.getsockname()[1]
         worker = f"import socket; s = socket.create_connection(('127.0.0.1', {port})); s.recv(1)"
-        script = f"import subprocess, sys\ndef init(): subprocess.Popen([sys.executable, '-c', {worker!r}])\ndef run(d): ...\n"
+        script = f"import subprocess, sys\ndef init(): subprocess.Popen([sys.executable, '-c', {worker!r}])\n"
+        script += "def run(d): ...\n"
         child = Child(plan(tmp_path, script))
         child.wait_ready(20)
         connection, _ = server.accept()

@@ -91,7 +91,9 @@ def test_an_operation_on_one_thing_is_not_sent_to_all_of_them(keys):
         build("compute.delete", keys)
 
 
-@pytest.mark.parametrize(("scope", "missing"), [(Scope(), "subscription"), (Scope("s"), "group"), (Scope("s", "g"), "workspace")])
+@pytest.mark.parametrize(
+    ("scope", "missing"), [(Scope(), "subscription"), (Scope("s"), "group"), (Scope("s", "g"), "workspace")]
+)
 def test_what_the_scope_lacks_is_named_before_anything_is_sent(scope, missing):
     with pytest.raises(NoWorkspace, match=f"no {missing} is chosen") as caught:
         build("compute.list", scope=scope)
@@ -108,7 +110,14 @@ def test_a_key_wins_over_the_scope():
 
 
 def test_a_query_wins_over_what_is_fixed_and_none_is_left_out():
-    query = {"API-Version": "2023-10-01", "$top": 5, "$filter": "a eq 'b c'", "flag": True, "tag": ["x", "y"], "no": None}
+    query = {
+        "API-Version": "2023-10-01",
+        "$top": 5,
+        "$filter": "a eq 'b c'",
+        "flag": True,
+        "tag": ["x", "y"],
+        "no": None,
+    }
     assert build("compute.list", query=query).full_url.partition("?")[2] == (
         "API-Version=2023-10-01&$top=5&$filter=a%20eq%20%27b%20c%27&flag=true&tag=x&tag=y"
     )
@@ -148,7 +157,9 @@ def test_a_query_without_a_filter_is_an_empty_object():
 def test_bytes_text_and_files_are_sent_as_they_are(body, data):
     request = with_body(Request("POST", "https://h"), body)
     assert (request.data, request.json, request.headers["Content-Type"]) == (data, None, "application/octet-stream")
-    assert with_body(Request("POST", "https://h", headers={"content-type": "a/b"}), body).headers == {"content-type": "a/b"}
+    assert with_body(Request("POST", "https://h", headers={"content-type": "a/b"}), body).headers == {
+        "content-type": "a/b"
+    }
 
 
 @pytest.mark.parametrize(
@@ -210,7 +221,9 @@ def test_a_body_is_read_by_its_media_type(media, body, read):
     assert answer(body, content_type=media).body == read
 
 
-@pytest.mark.parametrize(("media", "body"), [("application/json", b'{"a": '), ("text/html", b"<html>"), ("", b"<html>")])
+@pytest.mark.parametrize(
+    ("media", "body"), [("application/json", b'{"a": '), ("text/html", b"<html>"), ("", b"<html>")]
+)
 def test_a_broken_body_is_said_to_be_the_transports(media, body):
     broken = Answer(200, {"Content-Type": media}, body, "https://management.azure.com/x?sig=secret")
     with pytest.raises(TransportError, match=r"management\.azure\.com answered 200") as caught:

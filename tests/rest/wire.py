@@ -12,6 +12,7 @@ from urllib3 import HTTPResponse
 from azml_magics.rest import AccessToken, Scope, Session
 from azml_magics.rest.clouds import CLOUDS
 
+CLOUD = CLOUDS["AzureCloud"]
 ARM = "https://management.azure.com"
 API = "https://eastus.api.azureml.ms"
 WS = "/subscriptions/sub/resourceGroups/grp/providers/Microsoft.MachineLearningServices/workspaces/ws"
@@ -24,9 +25,10 @@ class Reply:
 
     def __init__(self, status=200, body=b"", **headers):
         self.status = status
-        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.raw = isinstance(body, bytes | io.IOBase)
+        self.body = body if self.raw else json.dumps(body).encode()
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        if not isinstance(body, bytes):
+        if not self.raw:
             self.headers.setdefault("Content-Type", "application/json; charset=utf-8")
 
 
@@ -57,7 +59,9 @@ class Wire(BaseAdapter):
         response.url = request.url
         response.request = request
         body = reply.body if isinstance(reply.body, io.IOBase) else io.BytesIO(reply.body)
-        response.raw = HTTPResponse(body, headers=reply.headers, preload_content=False, status=reply.status)
+        response.raw = HTTPResponse(
+            body, headers=reply.headers, preload_content=False, status=reply.status, request_method=request.method
+        )
         return response
 
     def close(self):
@@ -108,7 +112,7 @@ def session(*replies, **options):
     http.mount("https://", wire)
     http.mount("http://", wire)
     scope = options.pop("scope", Scope("sub", "grp", "ws"))
-    made = Session(credential, CLOUDS["AzureCloud"], scope, http=http, sleep=clock.sleep, clock=clock, **options)
+    made = Session(credential, CLOUD, scope, http=http, sleep=clock.sleep, clock=clock, **options)
     made.wire, made.slept, made.told = wire, clock.slept, credential
     return made
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azml_magics.views.html import run_card, run_text, status_badge
-from azml_magics.views.snapshot import Metric, Snapshot, look, steps
+from azml_magics.views.snapshot import Metric, Snapshot, follow, look, steps
 from azml_magics.views.text import LOG_LIMIT, block, clock, last_lines, line, moment, number, span, tail
 
 BEGUN = datetime(2026, 3, 4, 10, 0, 0, tzinfo=UTC)
@@ -90,9 +90,10 @@ def test_both_faces_are_the_same_whenever_they_are_made():
 
 def test_the_text_tells_the_same_in_plain_lines():
     rows = run_text(DONE).split("\n")
-    assert rows[0] == "✔\ufe0e Completed  sincere_parrot"
+    assert rows[0] == "✔ Completed  sincere_parrot"
     assert "  Elapsed     1:00:05" in rows
     assert "  Metric      loss = 0.123457 (step 9, 10 values)" in rows
+    assert "  Metric      note = \u2013" in rows
     assert "  Studio      https://ml.azure.com/runs/x?wsid=/subscriptions/0&tid=1" in rows
     assert rows[-1] == "    line 99"
 
@@ -204,6 +205,19 @@ def test_an_ended_run_has_nothing_ahead_and_an_unknown_status_no_future():
 def test_a_status_without_a_phase_of_its_own_is_the_last_station():
     failed = Snapshot("r1", status="Failed", ended=BEGUN, phases=(("Running", BEGUN - timedelta(seconds=3)),))
     assert [(step.name, step.began) for step in steps(failed)][-1] == ("Failed", BEGUN)
+
+
+def test_the_way_is_what_was_seen_where_the_service_tells_none():
+    late = BEGUN + timedelta(seconds=70)
+    queued = follow(None, Snapshot("r1", status="Queued", as_of=BEGUN))
+    running = follow(queued, Snapshot("r1", status="Running", started=BEGUN + timedelta(seconds=9), as_of=late))
+    again = follow(running, Snapshot("r1", status="Running", started=BEGUN + timedelta(seconds=9), as_of=late))
+    ending = follow(again, Snapshot("r1", status="Finalizing", as_of=late))
+    assert ending.phases == (("Queued", None), ("Running", BEGUN + timedelta(seconds=9)), ("Finalizing", late))
+    assert [step.began for step in steps(ending)][:3] == [None, BEGUN + timedelta(seconds=9), late]
+    assert "Queued" in Tags(run_card(ending)).words
+    told = follow(ending, DONE)
+    assert told.phases == DONE.phases
 
 
 def test_colours_and_progress_bars_leave_a_log():

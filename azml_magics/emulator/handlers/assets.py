@@ -9,7 +9,8 @@ from typing import Any
 from ..contents import Missing, files_of_asset
 from ..service import Call, Handler, Reply, Service
 from .common import now, scope_of
-from .management import bad_request, body_of, conditions, listing, not_found, public, words
+from .history import public
+from .management import bad_request, body_of, conditions, listing, not_found, words
 
 
 def create(service: Service, call: Call) -> Reply:

@@ -7,35 +7,20 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from ..filters import EXPERIMENT, NULLS, BadFilter, Fields, conditions, nulls_of, orders
+from ..filters import EXPERIMENT, NULLS, nulls_of
 from ..service import Call, Fault, Handler, Reply, Service
-from ..store import Condition, Exists, Order, Where
-from .common import PAGE, now, scope_of, skip_of, token_page
+from ..store import Condition, Exists, Where
+from .common import now, scope_of, skip_of, token_page
+from .history import bad, body_of, lowered, missing, page_size, public, wanted
 
 #: wire-v1 3: the names that are taken.
 NAME = re.compile(r"[a-zA-Z0-9][\w-]{0,254}", re.ASCII)
-LARGEST_PAGE = 500
 VIEWS: Mapping[str, tuple[Condition, ...]] = {
     "default": (Where(("archivedTime",), "eq"),),
     "activeonly": (Where(("archivedTime",), "eq"),),
     "archivedonly": (Where(("archivedTime",), "ne"),),
     "all": (),
 }
-
-
-def bad(message: str) -> Fault:
-    """The answer to what the caller got wrong."""
-    return Fault(400, "UserError", message, inner="BadArgument")
-
-
-def missing(what: str) -> Fault:
-    """The answer for what is not there (wire-v1 3.3: "Run demo_1 was not found")."""
-    return Fault(404, "UserError", f"{what} was not found", inner="NotFoundError")
-
-
-def public(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A document without what is the emulator's own."""
-    return {name: value for name, value in document.items() if not name.startswith("_")}
 
 
 def by_id(service: Service, workspace_id: str, experiment_id: str) -> dict[str, Any] | None:
@@ -56,7 +41,7 @@ def find_or_make(service: Service, workspace_id: str, name: str) -> dict[str, An
         return found
     if not NAME.fullmatch(name):
         raise bad(f"{name!r} is not a name for an experiment: letters, digits, _ and -, at most 255, not - or _ first.")
-    document = {
+    document: dict[str, Any] = {
         "experimentId": str(uuid.uuid4()),
         "name": name,
         "description": None,
@@ -87,39 +72,6 @@ def experiment_of(service: Service, call: Call, workspace_id: str) -> dict[str, 
     return found
 
 
-def page_size(text: Any) -> int:
-    """How many documents a page is to have; the service gives fewer than asked when it likes (wire-v1 3.1)."""
-    if text in (None, ""):
-        return PAGE
-    try:
-        size = int(text)
-    except (TypeError, ValueError):
-        size = 0
-    if size < 1:
-        raise bad(f"top must be a whole number above 0, not {text!r}.")
-    return min(size, LARGEST_PAGE)
-
-
-def body_of(call: Call) -> Mapping[str, Any]:
-    """The body of a call that takes an object; an empty one counts as one."""
-    if call.body is None:
-        return {}
-    if not isinstance(call.body, Mapping):
-        raise bad("The body is not a JSON object.")
-    return call.body
-
-
-def wanted(fields: Fields, text: Any, order: Any, *, falling: bool = False) -> tuple[list[Condition], list[Order]]:
-    """A filter and an order in the store's terms; 400 for what cannot be read."""
-    texts = [part for part in (text, order) if part is not None]
-    if not all(isinstance(part, str) for part in texts):
-        raise bad("filter and orderby are texts.")
-    try:
-        return list(conditions(text, fields)), list(orders(order, fields, falling=falling))
-    except BadFilter as problem:
-        raise bad(f"The query cannot be read: {problem}.") from None
-
-
 def list_experiments(service: Service, call: Call) -> Reply:
     """The experiments of the workspace; those that are archived only when asked for."""
     return _page(
@@ -134,7 +86,7 @@ def list_experiments(service: Service, call: Call) -> Reply:
 
 def query(service: Service, call: Call) -> Reply:
     """The experiments that a filter lets through."""
-    body = {name.lower(): value for name, value in body_of(call).items()}
+    body = lowered(body_of(call))
     return _page(
         service,
         call,

@@ -6,7 +6,6 @@ import hmac
 import os
 import time
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..identity import Identity
 from ..routes import (
@@ -19,6 +18,7 @@ from ..routes import (
     MODELS_HOST,
     STUDIO_HOST,
     host_name,
+    netloc_of,
 )
 from ..service import Call, Fault, Handler, Reply, Service
 
@@ -123,15 +123,15 @@ def show_configuration(service: Service, call: Call) -> Reply:
 
 def show_instance(service: Service, call: Call) -> Reply:
     """Whether a host is an authority, and where the tenant of its endpoint is described."""
-    asked = urlsplit(call.param("authorization_endpoint"))
-    host = host_name(asked.netloc)
-    tenant = asked.path.strip("/").partition("/")[0]
-    if asked.scheme != "https" or not tenant or host not in (*LOGIN_HOSTS, *LOOPBACK):
+    endpoint = call.param("authorization_endpoint").lower()
+    netloc = netloc_of(endpoint)
+    tenant = endpoint.partition("://")[2].removeprefix(netloc).strip("/").partition("/")[0]
+    if not endpoint.startswith("https:") or not tenant or host_name(netloc) not in (*LOGIN_HOSTS, *LOOPBACK):
         text = "The provided authority is not known to the emulator."
         raise Fault(400, "invalid_instance", text, inner="AADSTS50049")
     known = {"preferred_network": LOGIN_HOSTS[0], "preferred_cache": LOGIN_HOSTS[1], "aliases": list(LOGIN_HOSTS)}
     body = {
-        "tenant_discovery_endpoint": f"https://{asked.netloc}/{tenant}/v2.0/.well-known/openid-configuration",
+        "tenant_discovery_endpoint": f"https://{netloc}/{tenant}/v2.0/.well-known/openid-configuration",
         "api-version": call.param("api-version", "1.0"),
         "metadata": [known],
     }
@@ -188,7 +188,7 @@ DISCOVERY = {
 
 
 def _is_loopback(call: Call) -> bool:
-    return host_name(urlsplit(call.base).netloc) in LOOPBACK
+    return host_name(netloc_of(call.base)) in LOOPBACK
 
 
 HANDLERS: dict[str, Handler] = {

@@ -8,6 +8,7 @@ from typing import Any
 from ..conditions import Condition, Where
 from ..service import Call, Fault, Reply, Service
 from .common import PAGE, linked_page, skip_of
+from .history import public
 
 #: The most that a page holds, whatever `count` says: what the official client asks for (wire-v1 11).
 LARGEST_PAGE = 255
@@ -17,11 +18,6 @@ ORDERS = {
     "updatedatdesc": (("_updated",), True),
     "updatedatasc": (("_updated",), False),
 }
-
-
-def public(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A document as it goes out: without what the emulator keeps for itself."""
-    return {k: v for k, v in document.items() if not k.startswith("_")}
 
 
 def bad_request(code: str, message: str) -> Fault:

@@ -10,7 +10,8 @@ from ..conditions import Where
 from ..contents import Missing, files_of_url
 from ..service import Call, Handler, Reply, Service
 from .common import now, scope_of
-from .management import bad_request, body_of, conditions, listing, not_found, patch, person, public, words
+from .history import public
+from .management import bad_request, body_of, conditions, listing, not_found, patch, person, words
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-._]{0,254}", re.ASCII)
 #: What a patch may change; the official client sends these (wire-v1 11).

@@ -20,7 +20,7 @@ from ..identity import Identity
 from ..times import normal
 from ..verdict import ENDED
 from .common import now
-from .experiments import bad, public
+from .history import bad, public
 
 RUN_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
 STATUSES = frozenset(
@@ -33,7 +33,7 @@ STATUSES = frozenset(
 FREE = frozenset(
     (
         *("name", "displayName", "description", "hidden", "runType", "scriptName", "target", "heartbeatEnabled"),
-        *("dataContainerId", "inputDatasets", "outputDatasets", "primaryMetricName", "createdFrom", "cancelUri"),
+        *("inputDatasets", "outputDatasets", "primaryMetricName", "createdFrom", "cancelUri"),
         *("diagnosticsUri", "queueingInfo", "runDefinition"),
     )
 )

@@ -14,7 +14,8 @@ from ..definition import shown
 from ..service import REGION, Call, Fault, Handler, Reply, Service
 from ..store import Exists
 from .common import now, scope_of
-from .management import bad_request, body_of, conditions, listing, not_found, person, public, words
+from .history import public
+from .management import bad_request, body_of, conditions, listing, not_found, person, words
 
 #: What a name may be: it becomes a host name, and the official client checks the same.
 NAME = re.compile(r"(?=.{3,32}$)[a-z]([-a-z0-9]*[a-z0-9])", re.ASCII)
@@ -30,24 +31,15 @@ def create(service: Service, call: Call) -> Reply:
     request = _image_request(service, workspace_id, body)
     operation = str(uuid.uuid4())
     document = _document(service, workspace_id, body, request) | {"operationId": operation, "createdBy": person(call)}
-    key = document["_key"]
-    reply = Reply(status=202, headers={"Operation-Location": _location(call, operation)})
-    _file(service, document, overwrite=bool(body.get("overwrite")))
-    progress = {
-        "id": operation,
-        "operationType": "Service",
-        "state": "NotStarted",
-        "createdTime": now(),
-        "endTime": None,
-        "error": None,
-        "resourceLocation": _location(call, operation).partition("/operations/")[0] + f"/services/{body['name']}",
-        "operationDetails": {"subOperationType": "DeployService", "subOperationState": None},
-        "_service": key,
-    }
-    service.store.add("deployment", f"{workspace_id}/{operation}", progress, workspace_id)
-    arguments = {"service": key, "operation": f"{workspace_id}/{operation}"}
+    where = _location(call, operation)
+    _claim(service, document, overwrite=bool(body.get("overwrite")))
+    key, operation_key = document["_key"], f"{workspace_id}/{operation}"
+    # before the service: one whose deployment nobody knows would wait for ever
+    service.store.add("deployment", operation_key, _progress(operation, where, body["name"]), workspace_id)
+    service.store.put("service", key, document, workspace_id)
+    arguments = {"service": key, "operation": operation_key}
     service.progress.begin("service", "service.deploy", arguments, service.progress.seconds("service.create"))
-    return reply
+    return Reply(status=202, headers={"Operation-Location": where})
 
 
 def deploy(service: Service, arguments: dict[str, Any]) -> None:
@@ -77,10 +69,13 @@ def delete(service: Service, call: Call) -> Reply:
     """End a service and forget it: 200, or 204 when there is none (wire-v1 11)."""
     key = f"{scope_of(service, call)}/{call.keys['service']}"
     document = service.store.get("service", key)
-    if document is None or not service.store.delete("service", key):
+    if document is None:
         return Reply(status=204)
-    service.store.delete("dns", document["_label"])
+    # nothing brings it up from here on, and nothing of that name is made before its files are gone
+    service.store.change("service", key, lambda found: found.update(state="Transitioning", operationId=""))
     service.deployments.remove(key)
+    service.store.delete("service", key)
+    service.store.delete("dns", document["_label"])
     return Reply()
 
 
@@ -206,23 +201,40 @@ def _document(service: Service, workspace_id: str, body: Mapping[str, Any], requ
     }
 
 
-def _file(service: Service, document: dict[str, Any], *, overwrite: bool) -> None:
-    """File a service under its name and its host name, both of which must be free or its own."""
-    key, label, scope = document["_key"], document["_label"], document["_workspace"]
+def _claim(service: Service, document: dict[str, Any], *, overwrite: bool) -> None:
+    """Take a service's name and host name, both of which must be free or its own; who scores it keeps the keys."""
+    key, label = document["_key"], document["_label"]
     old = service.store.get("service", key)
     if old is not None and not overwrite:
         raise _conflict(document["name"])
-    if old is None or old["_label"] != label:
-        try:
-            service.store.add("dns", label, {"service": key}, scope)
-        except Exists:
-            raise _conflict(label) from None
+    owner = service.store.get("dns", label)
+    held = None if owner is None else service.store.get("service", owner["service"])
+    if held is not None and held["_key"] != key:
+        raise _conflict(label)
+    if owner is not None:  # its own, or of a service that went with its workspace
+        service.store.delete("dns", label)
+    try:
+        service.store.add("dns", label, {"service": key}, document["_workspace"])
+    except Exists:
+        raise _conflict(label) from None
     if old is not None:
-        # who scores it has its keys already
         document.update(createdTime=old["createdTime"], _keys=old["_keys"])
         if old["_label"] != label:
             service.store.delete("dns", old["_label"])
-    service.store.put("service", key, document, scope)
+
+
+def _progress(operation: str, where: str, name: str) -> dict[str, Any]:
+    """The document of a deployment's operation (the specification's AsyncOperationStatus)."""
+    return {
+        "id": operation,
+        "operationType": "Service",
+        "state": "NotStarted",
+        "createdTime": now(),
+        "endTime": None,
+        "error": None,
+        "resourceLocation": where.replace(f"/operations/{operation}", f"/services/{name}"),
+        "operationDetails": {"subOperationType": "DeployService", "subOperationState": None},
+    }
 
 
 def _conflict(name: str) -> Fault:

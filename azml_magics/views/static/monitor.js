@@ -216,7 +216,7 @@ function numbers() {
           rows.set(name, (cells = values.map(() => row.insertCell())));
         }
         gone.delete(name);
-        values.forEach((value, i) => put(cells[i], value));
+        values.forEach((value, i) => { put(cells[i], value); cells[i].title = value; });
       }
       for (const name of gone) {
         rows.get(name)[0].parentNode.remove();
@@ -250,6 +250,9 @@ function actions(send) {
     asking = seconds();
     send("cancel");
     step(false);
+    cancel.disabled = true;
+    put(cancel, "Canceling…");
+    pause.focus();
   });
   const first = el("span", "step", pause, cancel), second = el("span", "step", keep, sure);
   second.hidden = true;
@@ -271,80 +274,100 @@ function actions(send) {
   };
 }
 
-function render({ model, el: root }) {
-  root.classList.add("azml-monitor");
+/** The clocks. `now` is the service's at its last answer, `at` the kernel's. A page that has just opened can only trust
+    its own; from the first news on it goes by the moment at which that arrived. */
+function clocks(model) {
+  let { at, now } = model.get("pulse");
+  let answered = Math.min(seconds(), at), heard = answered, offset = at - now;
+  const due = () => heard + model.get("pulse").next;
+  return {
+    news() {
+      const pulse = model.get("pulse");
+      heard = seconds();
+      if (pulse.at === at) return; // a turn without an answer
+      ({ at, now } = pulse);
+      answered = heard;
+      offset = heard - now;
+    },
+    service: () => seconds() - offset,
+    since: () => ago(seconds() - answered),
+    left: () => Math.ceil(due() - seconds()),
+    stale: () => model.get("live") && seconds() > due() + LATE,
+  };
+}
+
+/** The parts in their places, and what the page shows of the run. */
+function card(model, root) {
   const head = heading(), fact = facts(), way = stations(), why = reason(), log = output(), metrics = numbers();
-  const act = actions((kind) => { model.send({ kind }); show(); });
+  const act = actions((kind) => { model.send({ kind }); });
   const message = el("span", "message"), beat = el("span", "beat");
   message.setAttribute("role", "alert");
   root.append(head.node, fact.node, way.node, why.node, el("div", "panes", log.node, metrics.node),
     el("div", "foot", act.node, message, beat));
+  return {
+    act,
+    run() {
+      const run = model.get("run");
+      head.run(run);
+      for (const label of ["Experiment", "Compute", "Tags"]) fact.show(label, run[label.toLowerCase()]);
+    },
+    state() {
+      const state = model.get("state");
+      for (const part of [head, way, why]) part.state(state);
+      fact.show("Started", state.started);
+    },
+    log: () => log.show(model.get("log")),
+    metrics: () => metrics.show(model.get("metrics")),
+    tick(now, frozen) {
+      const { began, ended } = model.get("state");
+      if (!frozen) way.tick(now);
+      if (!frozen || ended !== null) fact.show("Elapsed", began === null ? "–" : clock((ended ?? now) - began));
+    },
+    foot(mood, text, news) {
+      root.dataset.beat = mood;
+      put(message, text);
+      message.title = text;
+      put(beat, news);
+    },
+    close: log.close,
+  };
+}
 
-  // Clocks: `now` is the service's at the last answer, `at` the kernel's. A page that has just opened knows no better
-  // than to trust its own clock; from the first news on it goes by the moment at which that arrived.
-  let dead = false, { at, now } = model.get("pulse");
-  let answered = Math.min(seconds(), at), heard = answered, offset = at - now;
+function render({ model, el: root }) {
+  root.classList.add("azml-monitor");
+  const time = clocks(model), view = card(model, root);
+  let dead = false; // the kernel restarted, or the connection broke
 
-  const pulse = () => {
-    const news = model.get("pulse");
-    heard = seconds();
-    if (news.at !== at) {
-      ({ at, now } = news);
-      answered = heard;
-      offset = heard - now;
-    }
-    dead = false;
-    show();
-  };
-  const run = () => {
-    const value = model.get("run");
-    head.run(value);
-    for (const label of ["Experiment", "Compute", "Tags"]) fact.show(label, value[label.toLowerCase()]);
-  };
-  const state = () => {
-    const value = model.get("state");
-    for (const part of [head, way, why]) part.state(value);
-    fact.show("Started", value.started);
-    show();
-  };
-  const stale = () => model.get("live") && seconds() - heard > model.get("pulse").next + LATE;
-  const trouble = (quiet) => {
-    const left = Math.ceil(heard + model.get("pulse").next - seconds());
+  const trouble = (stale) => {
     if (dead) return "The kernel was restarted: run the cell again to go on.";
-    if (quiet) return "No news: this may be a saved picture. Run the cell again to go on.";
-    if (act.waits()) return "The kernel is busy; the cancel goes out when its cell ends.";
-    if (!model.get("error")) return model.get("notice");
-    return model.get("live") && left > 0 ? `${model.get("error")} (next try in ${left} s)` : model.get("error");
+    if (stale) return "No news: this may be a saved picture. Run the cell again to go on.";
+    if (view.act.waits()) return "The kernel is busy; the cancel goes out when its cell ends.";
+    return model.get("error") || model.get("notice");
   };
   const show = () => {
-    const { began, ended, over } = model.get("state"), live = model.get("live"), quiet = stale(), frozen = dead || quiet;
-    const text = trouble(quiet), here = seconds();
-    if (!frozen || ended !== null) fact.show("Elapsed", began === null ? "–" : clock((ended ?? here - offset) - began));
-    if (!frozen) way.tick(here - offset);
-    put(message, text);
-    message.title = text;
-    root.dataset.beat = over ? "over" : frozen ? "lost" : model.get("error") ? "trouble" : live ? "live" : "paused";
-    put(beat, `${over || frozen || live ? "" : "Paused, "}updated ${ago(here - answered)}`);
-    act.show({ live, over, off: frozen, cancelable: model.get("cancelable"), canceling: model.get("canceling") });
+    const { over } = model.get("state"), live = model.get("live"), failing = model.get("error") !== "";
+    const stale = time.stale(), off = dead || stale;
+    const paused = over || off || live ? "" : "Paused, ";
+    const next = live && failing && !off && time.left() > 0 ? `, next try in ${time.left()} s` : "";
+    const mood = over ? "over" : off ? "lost" : failing ? "trouble" : live ? "live" : "paused";
+    view.tick(time.service(), off);
+    view.foot(mood, trouble(stale), `${paused}updated ${time.since()}${next}`);
+    view.act.show({ live, over, off, cancelable: model.get("cancelable"), canceling: model.get("canceling") });
   };
   const seen = () => { if (!dead && !document.hidden && !model.get("state").over) model.send({ kind: "seen" }); };
-  const heardOf = {
-    "change:pulse": pulse,
-    "change:run": run,
-    "change:state": state,
-    "change:log": () => log.show(model.get("log")),
-    "change:metrics": () => metrics.show(model.get("metrics")),
+  const reactions = {
+    "change:pulse": () => { dead = false; time.news(); show(); },
+    "change:run": view.run,
+    "change:state": () => { view.state(); show(); },
+    "change:log": view.log,
+    "change:metrics": view.metrics,
     "change:live change:error change:notice": show,
-    "change:canceling": () => { act.answered(); show(); },
-    "comm_live_update": () => { dead = true; show(); }, // the kernel restarted, or the connection broke
+    "change:canceling": () => { view.act.answered(); show(); },
+    "comm_live_update": () => { dead = true; show(); },
   };
-  for (const [event, react] of Object.entries(heardOf)) model.on(event, react);
+  for (const [event, react] of Object.entries(reactions)) model.on(event, react);
   document.addEventListener("visibilitychange", seen);
-  run();
-  log.show(model.get("log"));
-  metrics.show(model.get("metrics"));
-  state();
-  seen();
+  for (const draw of [view.run, view.state, view.log, view.metrics, show, seen]) draw();
   let beats = 0;
   const timer = setInterval(() => {
     show();
@@ -352,9 +375,9 @@ function render({ model, el: root }) {
   }, 1000);
   return () => {
     clearInterval(timer);
-    log.close();
+    view.close();
     document.removeEventListener("visibilitychange", seen);
-    for (const [event, react] of Object.entries(heardOf)) model.off(event, react);
+    for (const [event, react] of Object.entries(reactions)) model.off(event, react);
   };
 }
 

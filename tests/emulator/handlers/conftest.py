@@ -66,6 +66,22 @@ class Bench:
             "location": "emulator",
         }
 
+    def dependency(self, path: str) -> str:
+        """The id of something in the seeded group, such as `Microsoft.KeyVault/vaults/emulatorvault`."""
+        return f"/subscriptions/{self.service.identity.subscription_id}/resourceGroups/emulator-rg/providers/{path}"
+
+    def article(self, **properties: Any) -> dict[str, Any]:
+        """The article's body of a workspace: odd letters in the vault, no slash before the insights, a small s."""
+        given = {
+            "friendlyName": "Ours",
+            "description": "for all",
+            "containerRegistry": self.dependency("Microsoft.ContainerRegistry/registries/emulatorregistry"),
+            "keyVault": self.dependency("Microsoft.Keyvault/vaults/emulatorvault"),
+            "applicationInsights": self.dependency("Microsoft.insights/components/emulatorinsights")[1:],
+            "storageAccount": self.dependency("Microsoft.Storage/storageAccounts/emulatorstorage"),
+        }
+        return {"location": "emulator", "properties": {**given, **properties}, "identity": {"type": "systemAssigned"}}
+
     def call(self, operation_id: str, body: Any = None, query: dict[str, str] | None = None, **keys: str) -> Reply:
         resource, operation = locate(operation_id)
         base = "https://management.azure.com" if operation.host == "arm" else "https://emulator.api.azureml.ms"

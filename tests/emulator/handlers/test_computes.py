@@ -4,41 +4,22 @@ import copy
 
 import pytest
 
-from azml_magics.emulator.service import Fault
-
-ARTICLE = {
+CLUSTER = {
     "location": "emulator",
     "properties": {
         "computeType": "AmlCompute",
-        "properties": {
-            "vmSize": "Standard_D1",
-            "vmPriority": "Dedicated",
-            "scaleSettings": {"maxNodeCount": 1, "minNodeCount": 0, "nodeIdleTimeBeforeScaleDown": "PT30M"},
-        },
+        "properties": {"vmSize": "STANDARD_DS3_V2", "scaleSettings": {"maxNodeCount": 1, "minNodeCount": 0}},
     },
-    "userAccountCredentials": {"adminUserName": "ada", "adminUserPassword": "hunter2-hunter2"},
 }
-# as an official client sent it (service-facts 4.4)
-RECORDED = {
-    "properties": {
-        "properties": {
-            "osType": "Linux",
-            "vmSize": "STANDARD_DS3_V2",
-            "scaleSettings": {"maxNodeCount": 1, "minNodeCount": 0},
-            "remoteLoginPortPublicAccess": "NotSpecified",
-            "enableNodePublicIp": True,
-        },
-        "computeType": "AmlCompute",
-    },
-    "location": "emulator",
-}
+# the article's: credentials at the top
+ARTICLE = {**CLUSTER, "userAccountCredentials": {"adminUserName": "ada", "adminUserPassword": "hunter2-hunter2"}}
 INSTANCE = {
     "location": "emulator",
     "properties": {"computeType": "ComputeInstance", "properties": {"vmSize": "STANDARD_DS3_V2", "enableSSO": True}},
 }
 
 
-def with_inner(body=RECORDED, /, **values):
+def with_inner(body=CLUSTER, /, **values):
     body = copy.deepcopy(body)
     body["properties"]["properties"].update(values)
     return body
@@ -48,13 +29,7 @@ def inner(document):
     return document["properties"]["properties"]
 
 
-def bench.refused(operation_id, *args, **keys):
-    with pytest.raises(Fault) as caught:
-        bench.call(operation_id, *args, **keys)
-    return caught.value
-
-
-def made(bench, name, body=RECORDED):
+def made(bench, name, body=CLUSTER):
     assert bench.end(bench.call("compute.create", body, name=name))["status"] == "Succeeded"
     return bench.call("compute.show", name=name).body
 
@@ -72,12 +47,30 @@ def test_the_articles_put_is_answered_201_with_the_resource_and_no_location(slow
 
 
 def test_an_operation_is_polled_from_in_progress_to_succeeded(slow, bench):
-    running = slow.call("compute.create", RECORDED, name="testcomp")
+    running = slow.call("compute.create", CLUSTER, name="testcomp")
     reply = slow.follow(running.headers["Azure-AsyncOperation"])
     assert (reply.status, reply.body) == (200, {"status": "InProgress"})
     assert int(reply.headers["retry-after-ms"]) > 0
-    ended = bench.end(bench.call("compute.create", RECORDED, name="testcomp"))
+    ended = bench.end(bench.call("compute.create", CLUSTER, name="testcomp"))
     assert ended == {"status": "Succeeded", "percentComplete": 100.0}
+
+
+def test_credentials_are_neither_kept_nor_shown_wherever_they_were_put(bench):
+    body = with_inner(ARTICLE, userAccountCredentials=ARTICLE["userAccountCredentials"])
+    put = bench.call("compute.create", body, name="cpu1")
+    bench.end(put)
+    everything = f"{put.body}{bench.call('compute.list').body}{bench.service.store.page('operation')}"
+    assert "hunter2" not in everything
+    assert "userAccountCredentials" not in everything
+
+
+def test_a_compute_that_is_refused_is_not_there(bench):
+    assert bench.refused("compute.create", with_inner(vmSize="Standard_Z9"), name="cpu1").status == 400
+    assert bench.service.store.count("compute") == 1  # the seeded one
+
+
+def test_the_location_of_the_workspace_is_taken_when_none_is_given(bench):
+    assert made(bench, "cpu1", {"properties": CLUSTER["properties"]})["location"] == "emulator"
 
 
 def test_a_compute_that_is_put_again_is_201_again_and_keeps_its_birth(bench):
@@ -187,7 +180,7 @@ def test_what_is_being_deleted_is_still_listed_and_cannot_be_changed(slow):
     slow.call("compute.delete", query={"underlyingResourceAction": "Delete"}, name="cpu-compute")
     states = [document["properties"]["provisioningState"] for document in slow.call("compute.list").body["value"]]
     assert states == ["Deleting"]
-    assert slow.refused("compute.create", RECORDED, name="cpu-compute").status == 409
+    assert slow.refused("compute.create", CLUSTER, name="cpu-compute").status == 409
 
 
 def test_a_creation_that_ends_late_does_not_bring_back_what_is_being_deleted(bench):
@@ -242,13 +235,6 @@ def test_nothing_is_written_where_the_provider_is_not_registered(bench):
     key = f"/subscriptions/{bench.service.identity.subscription_id}"
     bench.service.store.change("subscription", key, lambda document: document.update(registered=False))
     for operation_id in ("compute.create", "compute.update", "compute.delete", "compute.stop"):
-        fault = bench.refused(operation_id, RECORDED, name="cpu-compute")
+        fault = bench.refused(operation_id, CLUSTER, name="cpu-compute")
         assert (fault.status, fault.code) == (409, "MissingSubscriptionRegistration")
     assert bench.call("compute.show", name="cpu-compute").status == 200
-
-
-def test_the_status_of_an_operation_is_found_under_its_own_collection_only(bench):
-    reply = bench.call("compute.create", RECORDED, name="cpu1")
-    operation_id = reply.headers["Azure-AsyncOperation"].partition("Status/")[2].partition("?")[0]
-    assert bench.refused("operation.workspace-status", operation=operation_id).status == 404
-    assert bench.refused("operation.compute-status", operation="nobody").status == 404

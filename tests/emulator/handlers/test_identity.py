@@ -142,7 +142,9 @@ def test_an_authority_is_known_with_its_tenants_description(http, host):
     assert "login.windows.net" in answer["metadata"][0]["aliases"]
 
 
-@pytest.mark.parametrize("endpoint", ["https://evil.org/t/oauth2/authorize", "http://login.windows.net/t", "", "https://["])
+@pytest.mark.parametrize(
+    "endpoint", ["https://evil.org/t/oauth2/authorize", "http://login.windows.net/t", "", "https://["]
+)
 def test_another_authority_is_refused(http, endpoint):
     answer = http.get(f"{LOGIN}/common/discovery/instance", params={"authorization_endpoint": endpoint})
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_instance")

@@ -46,8 +46,9 @@ def test_an_unknown_model_is_not_found(serving: Any) -> None:
 
 @pytest.mark.parametrize("name", ["", "-a", ".a", "a b", "a:1", "ä", "a" * 256, "a/b", "a\n"])
 def test_a_name_that_the_service_does_not_allow_is_refused(serving: Any, name: str) -> None:
+    url = serving.model("a")["url"]
     with pytest.raises(Fault) as caught:
-        serving.model(name or "x", **({"name": name}))
+        serving.call("model.register", {"name": name, "url": url, "mimeType": "text/plain"})
     assert caught.value.status == 400
 
 

@@ -9,11 +9,35 @@ from azml_magics.emulator.service import Fault
 
 ECHO = "import json\ndef init(): print('loaded')\ndef run(data): return {'got': json.loads(data)}\n"
 #: What the official client reads of a service without asking whether it is there (wire-v1 11).
-KEYS = (
-    "id name description kvTags properties createdTime updatedTime computeType state error authEnabled sslEnabled "
-    "appInsightsEnabled imageId imageDigest containerResourceRequirements location publicIp publicFqdn scoringUri cname "
-    "models environmentImageRequest encryptionProperties vnetConfiguration modelConfigMap createdBy"
-).split()
+KEYS = [
+    "id",
+    "name",
+    "description",
+    "kvTags",
+    "properties",
+    "createdTime",
+    "updatedTime",
+    "computeType",
+    "state",
+    "error",
+    "authEnabled",
+    "sslEnabled",
+    "appInsightsEnabled",
+    "imageId",
+    "imageDigest",
+    "containerResourceRequirements",
+    "location",
+    "publicIp",
+    "publicFqdn",
+    "scoringUri",
+    "cname",
+    "models",
+    "environmentImageRequest",
+    "encryptionProperties",
+    "vnetConfiguration",
+    "modelConfigMap",
+    "createdBy",
+]
 
 
 def show(serving: Any, name: str) -> Any:
@@ -70,7 +94,9 @@ def test_keys_may_be_given_and_authorization_left_out(serving: Any) -> None:
 
 
 def test_a_failing_init_fails_the_operation_and_says_why(serving: Any) -> None:
-    operation = serving.deploy("bad", "def init():\n    print('here')\n    raise ValueError('no model')\ndef run(d): ...\n")
+    operation = serving.deploy(
+        "bad", "def init():\n    print('here')\n    raise ValueError('no model')\ndef run(d): ...\n"
+    )
     assert operation["state"] == "Failed"
     assert operation["error"]["code"] == "AciDeploymentFailed"
     assert operation["error"]["details"][0]["code"] == "CrashLoopBackOff"
@@ -85,7 +111,11 @@ def test_a_failing_init_fails_the_operation_and_says_why(serving: Any) -> None:
 
 @pytest.mark.parametrize(
     ("script", "reason"),
-    [("def init(: ...", "SyntaxError"), ("def init(): ...", "no function run"), ("import sys; sys.exit(3)", "SystemExit")],
+    [
+        ("def init(: ...", "SyntaxError"),
+        ("def init(): ...", "no function run"),
+        ("import sys; sys.exit(3)", "SystemExit"),
+    ],
 )
 def test_a_script_that_cannot_be_served_fails_the_operation(serving: Any, script: str, reason: str) -> None:
     assert reason in serving.deploy("bad", script)["error"]["message"]
@@ -128,7 +158,9 @@ def test_overwriting_keeps_the_keys_and_changes_what_is_served(serving: Any) -> 
     serving.deploy("digits", ECHO)
     keys = serving.call("service.keys", service="digits").body
     created = show(serving, "digits")["createdTime"]
-    operation = serving.deploy("digits", "def init(): ...\ndef run(d): return 2\n", overwrite=True, dnsNameLabel="new-label")
+    operation = serving.deploy(
+        "digits", "def init(): ...\ndef run(d): return 2\n", overwrite=True, dnsNameLabel="new-label"
+    )
     assert operation["state"] == "Succeeded"
     assert score(serving, "new-label").content == b"2"
     assert score(serving, "digits").status == 404
