@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .errors import AzmlError
+from .version import __version__
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__version__ = "0.1.0"
 __all__ = ["AzmlError", "__version__", "azml", "load_ipython_extension", "unload_ipython_extension"]
 
 

@@ -21,6 +21,8 @@ from azml_magics.errors import (
     ServiceError,
     UsageError,
 )
+from azml_magics.rest import AccessToken, Session
+from azml_magics.rest.clouds import by_name
 from tests.conftest import ARM, World
 
 SCRIPT = 'print("Hello, REST!")\n'
@@ -523,10 +525,9 @@ def test_an_expired_login_is_an_error_of_its_own(in_process: World):
             return {}
 
         def get_token(self, audience, refresh=False):
-            from azml_magics.rest import AccessToken
-
             return AccessToken(in_process.service.identity.issue(f"{ARM}/", seconds=-10), 2**40)
 
-    in_process.state.session._transport._credential = Old()
+    session = Session(Old(), by_name("AzureCloud"), in_process.state.scope, http=in_process.http)
+    in_process.state.enter(session)
     with pytest.raises(AuthenticationError, match="%azml login"):
         in_process.azml("groups")

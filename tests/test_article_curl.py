@@ -191,7 +191,8 @@ class Reader:
         done = subprocess.run(words, cwd=self._folder, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
         body, _, status = done.stdout.rpartition("\n")
-        return int(status), json.loads(body) if body.strip() else None, (self._folder / "headers").read_text().lower()
+        decoded = json.loads(body) if body.lstrip().startswith(("{", "[")) else body or None
+        return int(status), decoded, (self._folder / "headers").read_text().lower()
 
 
 @pytest.fixture

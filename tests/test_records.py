@@ -182,6 +182,12 @@ def test_a_duration_counts_up_to_now_only_while_the_run_goes_on(document, durati
     assert pd.isna(shown) if duration is None else abs(shown - duration) < timedelta(milliseconds=1)
 
 
+def test_without_a_lifecycle_what_has_no_end_goes_on():
+    column = Column("took", "begin end", "elapsed")
+    frame = to_frame(find("blob"), [{"begin": "2026-01-02T11:00:00Z"}], [column], now=NOW)
+    assert frame["took"][0] == timedelta(hours=1)
+
+
 def test_a_compute_reads_as_recorded_before_and_after_it_was_made():
     creating = {
         "id": "/subscriptions/s/…/computes/c",

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: What a submitted run may be when the emulator ends under it.
 UNDER_WAY = ("NotStarted", "Preparing", "Queued", "Running", "Finalizing", "CancelRequested")
+#: How long a run that is being prepared keeps its place before later ones that are ready.
+HOLD = 1.0
 #: How often a compute is looked at again while runs wait for it to be ready, or to grow.
 LOOK_AGAIN = 0.5
 #: How long closing waits for a step that is being taken; a preparation is not waited for.
@@ -206,14 +208,10 @@ class Dispatcher:
             self._next(ticket, self._unpacking, "run.preparing")
 
     def _unpacking(self, ticket: Ticket) -> None:
-        def building() -> None:
-            with self._lock:
-                ticket.phase = "building"
-            self._serve(ticket.compute)
-
+        self._timeline.after(HOLD, partial(self._pass, ticket))
         submission = submission_of(self._service, ticket.key)
         if submission is not None:
-            prepared = prepare(self._service, submission, building)
+            prepared = prepare(self._service, submission)
             if isinstance(prepared, Trouble):
                 ticket.trouble = ticket.trouble or prepared
             else:
@@ -221,6 +219,14 @@ class Dispatcher:
                 self._mark(ticket, "Queued")
         if self._rest(ticket):
             self._next(ticket, self._queueing, "run.queued")
+
+    def _pass(self, ticket: Ticket) -> None:
+        """Let later runs pass one whose preparation takes its time: it may be installing packages."""
+        with self._lock:
+            if ticket.phase != "preparing":
+                return
+            ticket.phase = "building"
+        self._serve(ticket.compute)
 
     def _queueing(self, ticket: Ticket) -> None:
         with self._lock:

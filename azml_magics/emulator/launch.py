@@ -9,7 +9,6 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,11 +46,8 @@ class Noted(io.TextIOBase):
         return len(text)
 
 
-def prepare(service: Service, submission: Submission, building: Callable[[], None]) -> Execution | Trouble:
-    """Lay out a run's folder and find its interpreter; what is wrong with them is returned, not raised.
-
-    `building` is called before the interpreter is looked for, which may take minutes.
-    """
+def prepare(service: Service, submission: Submission) -> Execution | Trouble:
+    """Lay out a run's folder and find its interpreter; what is wrong with them is returned, not raised."""
     place, definition = submission.place, submission.definition
     for folder in (place.code, place.home):
         folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +59,6 @@ def prepare(service: Service, submission: Submission, building: Callable[[], Non
             unpack(archive, place.code)
     except (BadArchive, OSError) as problem:
         return Trouble(f"The zip could not be unpacked: {problem}", "BadArgument")
-    building()
     try:
         interpreter = service.environments.interpreter(definition.environment, Noted(place.folder))
     except BuildFailed as problem:

@@ -101,7 +101,8 @@ class Proxy:
         if name in LOOPBACK and port.isdigit() and int(port) in self._ports:
             return int(port)
         raise Refused(
-            "403 Not Emulated", f"azml emulator: {authority[:200]!a} is not emulated, and this proxy reaches nothing else."
+            "403 Not Emulated",
+            f"azml emulator: {authority[:200]!a} is not emulated, and this proxy reaches nothing else.",
         )
 
 

@@ -6,6 +6,7 @@ Knows the documents of services and deployments, no HTTP. Whoever calls never wa
 from __future__ import annotations
 
 import contextlib
+import logging
 import shutil
 import threading
 import time
@@ -33,6 +34,8 @@ BATCH = 200
 TRANSITIONING, HEALTHY, UNHEALTHY, FAILED = "Transitioning", "Healthy", "Unhealthy", "Failed"
 RUNNING, SUCCEEDED, CANCELLED = "Running", "Succeeded", "Cancelled"
 ENDED = frozenset({SUCCEEDED, FAILED, CANCELLED})
+
+log = logging.getLogger(__name__)
 
 
 class Deployments:
@@ -176,17 +179,22 @@ class Deployments:
         document, progress = store.get("service", key), store.get("deployment", operation)
         if document is None or progress is None or progress["state"] in ENDED:
             return
+        if operation != f"{document['_workspace']}/{document['operationId']}":
+            store.change("deployment", operation, lambda found: found.update(state=CANCELLED))
+            return
         store.change("deployment", operation, lambda found: found.update(state=RUNNING))
         try:
             document["_plan"] = self._lay_out(key, document)
             child = self._launch(key, self._plan(key, document))
-        except PROBLEMS as problem:
+        except Exception as problem:
+            if not isinstance(problem, PROBLEMS):
+                log.exception("service %s", key)
             self._say(key, f"not started: {problem}")
             self._finish(document, operation, {"state": FAILED, "error": error_of(problem)})
             return
-        address = f"https://{document['publicFqdn']}"
-        changes = {"state": HEALTHY, "error": None, "_plan": document["_plan"]}
-        changes |= {"scoringUri": f"{address}/score", "swaggerUri": f"{address}/swagger.json"}
+        uri = f"https://{document['publicFqdn']}"
+        uris = {"scoringUri": f"{uri}/score", "swaggerUri": f"{uri}/swagger.json"}
+        changes = {"state": HEALTHY, "error": None, "_plan": document["_plan"], **uris}
         with self._lock(key):
             if self._finish(document, operation, changes):
                 self._adopt(key, child)
@@ -208,8 +216,8 @@ class Deployments:
         environment = pick(document["_request"], "environment") or {}
         variables = pick(environment, "environmentVariables") or {}
         script = folder / document["_plan"]["script"]
-        with (folder / "log.txt").open("a", encoding="utf-8") as log:
-            interpreter = self.service.environments.interpreter(environment, log)
+        with (folder / "log.txt").open("a", encoding="utf-8") as file:
+            interpreter = self.service.environments.interpreter(environment, file)
         self._say(key, f"calling init() of {script.name}")
         return Plan(
             interpreter=interpreter,
@@ -221,8 +229,9 @@ class Deployments:
 
     def _say(self, key: str, text: str) -> None:
         """Write a line of the emulator's own into a service's log; a service that was deleted has none."""
-        with contextlib.suppress(FileNotFoundError), (self.folder(key) / "log.txt").open("a", encoding="utf-8") as log:
-            log.write(f"{stamp(time.time())} | {text}\n")
+        path = self.folder(key) / "log.txt"
+        with contextlib.suppress(FileNotFoundError), path.open("a", encoding="utf-8") as file:
+            file.write(f"{stamp(time.time())} | {text}\n")
 
     def _launch(self, key: str, plan: Plan) -> Child:
         """Start a process and wait for its script; it is ended like all others when the emulator closes meanwhile."""

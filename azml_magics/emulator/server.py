@@ -21,8 +21,8 @@ from typing import TextIO
 
 import uvicorn
 
-from .. import __version__
 from ..errors import AzmlError
+from ..version import __version__
 from .app import App, create_app
 from .assembly import close_service, make_service, start_service
 from .certificates import Certificates, load_certificates

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 SUPERVISOR = "supervisor"
 #: "idle" between two steps; "busy" while a thread takes one; "running" while the process is; "over".
 Stage = Literal["idle", "busy", "running", "over"]
-#: How far it is: while it is "preparing" later runs of its compute wait for it; while its packages are being
-#: installed ("building") they do not; "queued" waits for nodes; "launched" has them.
+#: How far it is: while it is "preparing" later runs of its compute wait for it; when that takes long, as when
+#: packages are installed ("building"), they do not; "queued" waits for nodes; "launched" has them.
 Phase = Literal["preparing", "building", "queued", "launched"]
 
 

@@ -43,8 +43,8 @@ def to_curl(request: Request) -> str:
 def _without_secrets(request: Request) -> Request:
     return replace(
         request,
-        url=redact(request.url),
-        params=redact(request.params),
+        url=redact(request.full_url),
+        params=(),
         headers=redact(dict(request.headers)),
         json=redact(request.json),
         parts=tuple(replace(part, content=redact(part.content)) for part in request.parts),

@@ -40,7 +40,7 @@ EMPTY_CODES = frozenset(
 
 _LOGIN = "%azml login, then run the cell again"
 _NAMES = "%azml workspaces shows what there is; %azml use WORKSPACE --group GROUP"
-_TENANT = "az login --tenant TENANT (or set AZURE_TENANT_ID), then %azml login"
+_TENANT = "%azml login --tenant TENANT"
 _VERSION = "use a version that the message names: ?api-version=2019-11-01, for example"
 _PROVIDER = "az provider register --namespace Microsoft.MachineLearningServices"
 _SLOWER = "wait a moment and ask for less: --top N, a narrower filter, a longer pause between polls"
@@ -55,7 +55,7 @@ HINTS: Mapping[str, str] = {
     "InvalidAuthenticationToken": _LOGIN,
     "InvalidAuthenticationTokenAudience": "%azml config shows the cloud; %azml login gets a token for it",
     "InvalidAuthenticationTokenTenant": _TENANT,
-    "SubscriptionNotFound": "%azml subscriptions shows those of this login; another tenant's need: " + _TENANT,
+    "SubscriptionNotFound": "%azml subscriptions shows those of this login; those of another tenant need " + _TENANT,
     "InvalidSubscriptionId": "%azml subscriptions shows the ids",
     "ResourceGroupNotFound": "%azml groups shows those of the subscription; %azml use WORKSPACE --group GROUP",
     "ResourceNotFound": _NAMES,
@@ -75,9 +75,7 @@ HINTS: Mapping[str, str] = {
     "ModelNotFound": _LIST.format(plural="models"),
     "WebserviceNotFound": _LIST.format(plural="services"),
     "ServiceNotFound": _LIST.format(plural="services"),
-    "NoSuchEndpoint": _LIST.format(plural="endpoints"),
-    "ComponentNotFound": _LIST.format(plural="components"),
-    "NotFoundError": "check the name and the workspace: %azml config",
+    "NotFoundError": "check the name, and the workspace: %azml config",
     "ForbiddenError": "ask the workspace's owner for the role AzureML Data Scientist",
     "BadGatewayConnection": "try again in a minute",
     "NotEmulated": "the emulator does not answer this; %azml resources shows what it does",
@@ -92,7 +90,7 @@ STATUS_HINTS: Mapping[int, str] = {
 }
 
 
-def read_error(status: int, headers: Mapping[str, str], body: bytes, url: str = "") -> ServiceError:
+def read_error(status: int, headers: Mapping[str, str], body: bytes) -> ServiceError:
     """The error that an answer of status 400 and up stands for, in whichever shape it came."""
     heads = {name.lower(): value for name, value in headers.items()}
     raw = _document(body)
@@ -111,9 +109,9 @@ def read_error(status: int, headers: Mapping[str, str], body: bytes, url: str = 
     )
 
 
-def read_scoring_error(status: int, headers: Mapping[str, str], body: bytes, url: str = "") -> ServiceError:
+def read_scoring_error(status: int, headers: Mapping[str, str], body: bytes) -> ServiceError:
     """The same for a deployed service's own address, which asks for its key and answers what its script says."""
-    error = read_error(status, headers, body, url)
+    error = read_error(status, headers, body)
     hints = {
         401: "the key is wrong or missing: %azml service keys NAME",
         403: "the key is wrong or missing: %azml service keys NAME",

@@ -237,7 +237,7 @@ class Poller:
             return self._session.follow(self._request.full_url).json()
         if made := self._made():
             return made
-        return self._session.follow(location).json() if location else None
+        return self._session.follow(_absolute(self._request, location)).json() if location else None
 
     def _made(self) -> Any:
         """The resource that a finished status document of modelmanagement leads to."""

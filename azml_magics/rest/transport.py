@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from .clouds import Cloud
     from .tokens import AccessToken, Credential
 
+#: What reads a refusal: status, headers, content.
+ReadError = Callable[[int, Mapping[str, str], bytes], ServiceError]
+
 #: Statuses that may be gone a moment later (wire-v1 3.3, wire-v2 2.1).
 PASSING = frozenset({408, 429, 500, 502, 503, 504})
 RETRIES = 4
@@ -80,13 +83,13 @@ class Transport:
                 "the token goes only to the cloud's own servers; %azml config shows which cloud is in use",
             )
 
-    def answer(self, request: Request, *, repeat: bool, read: Callable[..., ServiceError] = read_error) -> Answer:
+    def answer(self, request: Request, *, repeat: bool, read: ReadError = read_error) -> Answer:
         """The whole answer; raises the service's error for a status of 400 and up. `repeat` allows retries."""
         response = self.open(request, repeat=repeat, stream=False, read=read)
         return Answer(response.status_code, response.headers, response.content, str(response.url))
 
     def open(
-        self, request: Request, *, repeat: bool, stream: bool = True, read: Callable[..., ServiceError] = read_error
+        self, request: Request, *, repeat: bool, stream: bool = True, read: ReadError = read_error
     ) -> requests.Response:
         """The answer with its content still to come. Follows a GET's redirects inside the cloud."""
         for _ in range(HOPS + 1):
@@ -106,8 +109,8 @@ class Transport:
             raise TransportError(f"{request.host} redirects a {request.method} to {host}: not followed")
         return replace(request, url=target, params=())
 
-    def _refusal(self, response: requests.Response, read: Callable[..., ServiceError]) -> ServiceError:
-        error = read(response.status_code, response.headers, response.content, str(response.url))
+    def _refusal(self, response: requests.Response, read: ReadError) -> ServiceError:
+        error = read(response.status_code, response.headers, response.content)
         asked = retry_after(Answer(response.status_code, response.headers))
         if isinstance(error, ThrottledError) and asked:
             error.hint = f"the service asks to wait {asked:.0f} s"

@@ -220,10 +220,21 @@ def test_a_deployment_that_another_overtook_is_cancelled(serving: Any) -> None:
     marker = serving.folder / "go"
     waiting = f"import os, time\ndef init():\n    while not os.path.exists({str(marker)!r}): time.sleep(0.02)\n"
     first = serving.begin("digits", f"{waiting}def run(d): return 1\n")
+    log = serving.service.deployments.folder(f"{serving.workspace_id}/digits") / "log.txt"
+    serving.until(lambda: log.exists() and log.read_text(), bool)
     assert serving.deploy("digits", WORKING.format(expression="2"), overwrite=True)["state"] == "Succeeded"
     marker.touch()
     assert serving.ended(first)["state"] == "Cancelled"
     assert answer(serving) == 2
+
+
+def test_deployments_of_one_service_begun_at_once_end_with_the_last(serving: Any) -> None:
+    scripts = [WORKING.format(expression=str(number)) for number in range(4)]
+    begun = [serving.begin("digits", script, overwrite=True) for script in scripts]
+    states = [serving.ended(reply)["state"] for reply in begun]
+    assert states[-1] == "Succeeded"
+    assert set(states[:-1]) <= {"Succeeded", "Cancelled"}
+    assert answer(serving) == 3
 
 
 def test_an_init_that_does_not_return_is_given_up(tmp_path: Path) -> None:

@@ -106,6 +106,7 @@ def test_secrets_are_not_printed():
     shown = [
         to_curl(Request("PUT", URL, json=body)),
         to_curl(Request("GET", link, anonymous=True)),
+        to_curl(Request("GET", "https://a.blob.core.windows.net/c/b", (("sv", "1"), ("sig", "hunter2")))),
         to_curl(Request("POST", URL, headers={"Authorization": "Bearer hunter2", "x-api-key": "hunter2"}, parts=parts)),
         to_curl(Request("POST", URL, data=b"grant_type=x&client_secret=hunter2")),
     ]

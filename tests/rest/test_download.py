@@ -150,6 +150,17 @@ def test_a_size_is_asked_without_reading_the_file(headers, size):
     assert asked.wire.sent[0].method == "HEAD"
 
 
+def test_a_full_disk_is_not_taken_for_a_broken_connection():
+    class Full(io.BytesIO):
+        def write(self, _data):
+            raise OSError(28, "No space left on device")
+
+    asked = session(Reply(200, DATA))
+    with pytest.raises(OSError, match="No space left"):
+        asked.fetch(LINK, Full())
+    assert len(asked.wire.sent) == 1
+
+
 def test_a_large_file_is_never_whole_in_memory(tmp_path):
     class Long(io.RawIOBase):
         left, largest = 20 * CHUNK, 0

@@ -204,7 +204,7 @@ def test_a_token_of_another_tenant_names_the_tenant_that_is_wanted():
         "WWW-Authenticate": f'Bearer authorization_uri="https://login.windows.net/{tenant}", error="invalid_token"'
     }
     body = json.dumps(gateway("InvalidAuthenticationTokenTenant", "wrong issuer")).encode()
-    assert f"az login --tenant {tenant}" in read_error(401, headers, body).hint
+    assert f"%azml login --tenant {tenant}" in read_error(401, headers, body).hint
     assert "--tenant TENANT" in read_error(401, {}, body).hint
 
 

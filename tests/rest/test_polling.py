@@ -132,13 +132,12 @@ def test_a_deletion_without_any_header_waits_until_it_is_gone():
     assert len(urls(poller)) == 2
 
 
-def test_a_deletion_of_what_is_gone_is_done():
-    assert start("compute.delete", Reply(204)).wait() is None
-
-
-def test_a_post_without_any_header_is_done():
+@pytest.mark.parametrize(
+    ("operation_id", "status"), [("compute.delete", 204), ("compute.stop", 202), ("compute.stop", 200)]
+)
+def test_what_names_no_address_is_done(operation_id, status):
     # service-facts 22: cancel and its like answer 200, empty.
-    assert start("compute.stop", Reply(202)).wait() is None
+    assert start(operation_id, Reply(status)).wait() is None
 
 
 def test_a_post_with_both_addresses_gives_what_the_location_holds():
@@ -377,6 +376,19 @@ def test_an_interrupt_ends_the_wait_and_not_the_operation():
         poller.wait()
     assert isinstance(caught.value, KeyboardInterrupt)
     assert caught.value.hint == "%azml compute show c"
+
+
+def test_an_operation_location_of_arm_is_used_to_the_letter():
+    poller = start("compute.delete", Reply(202, Operation_Location=SIGNED), DONE)
+    poller.wait()
+    assert urls(poller) == [SIGNED]
+
+
+def test_asking_for_the_result_waits_for_it():
+    first = Reply(201, resource("Creating"), Azure_AsyncOperation=ASYNC)
+    poller = start("compute.create", first, RUNNING, DONE, Reply(200, resource("Succeeded")))
+    assert poller.result() == resource("Succeeded")
+    assert poller.asked.slept == [1.0]
 
 
 def test_looking_once_asks_once():

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..conditions import Where
 from ..contents import Missing, files_of_url
-from ..definition import shown
+from ..definition import pick, shown
 from ..service import REGION, Call, Fault, Handler, Reply, Service
 from ..store import Exists
 from .common import now, scope_of
@@ -21,6 +21,9 @@ from .management import bad_request, body_of, conditions, listing, not_found, pe
 NAME = re.compile(r"(?=.{3,32}$)[a-z]([-a-z0-9]*[a-z0-9])", re.ASCII)
 SUFFIX = f"{REGION}.azurecontainer.io"
 LINES = 5000
+RESOURCES = "containerResourceRequirements"
+#: What is only shown again.
+PASSED_ON = ("description", "dataCollection", "cname", "encryptionProperties", "vnetConfiguration")
 
 
 def create(service: Service, call: Call) -> Reply:
@@ -30,7 +33,7 @@ def create(service: Service, call: Call) -> Reply:
     _check(body)
     request = _image_request(service, workspace_id, body)
     operation = str(uuid.uuid4())
-    document = _document(service, workspace_id, body, request) | {"operationId": operation, "createdBy": person(call)}
+    document = _document(workspace_id, body, request) | {"operationId": operation, "createdBy": person(call)}
     where = _location(call, operation)
     _claim(service, document, overwrite=bool(body.get("overwrite")))
     key, operation_key = document["_key"], f"{workspace_id}/{operation}"
@@ -143,7 +146,18 @@ def _image_request(service: Service, workspace_id: str, body: Mapping[str, Any])
         request["environment"] = service.store.get("environment", f"{workspace_id}/{reference.get('name')}")
         if request["environment"] is None:
             raise bad_request("EnvironmentNotFound", f"There is no environment {reference.get('name')}.")
+    _check_variables(request.get("environment"))
     return {**request, "assets": assets, "models": models}
+
+
+def _check_variables(environment: Any) -> None:
+    """Refuse an environment whose variables no process can be given."""
+    variables = pick(environment, "environmentVariables") or {}
+    if not isinstance(environment or {}, Mapping) or not isinstance(variables, Mapping):
+        raise bad_request("InvalidRequest", "environment and its environmentVariables must be objects.")
+    for name, value in variables.items():
+        if not name or "=" in name or "\0" in f"{name}{value}":
+            raise bad_request("InvalidRequest", "environmentVariables has a name or value that is not allowed.")
 
 
 def _model(service: Service, workspace_id: str, model_id: Any) -> dict[str, Any]:
@@ -153,17 +167,13 @@ def _model(service: Service, workspace_id: str, model_id: Any) -> dict[str, Any]
     return public(document)
 
 
-def _document(service: Service, workspace_id: str, body: Mapping[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+def _document(workspace_id: str, body: Mapping[str, Any], request: dict[str, Any]) -> dict[str, Any]:
     """A service's document at its birth: the official client needs every key, values may be null (wire-v1 11)."""
     name, models, created = body["name"], request.pop("models"), now()
-    given = body.get("keys") or {}
-    own = {which: given.get(which) or secrets.token_urlsafe(24) for which in ("primaryKey", "secondaryKey")}
     label = body.get("dnsNameLabel") or name
-    needs = body.get("containerResourceRequirements") or {}
     return {
         "id": name,
         "name": name,
-        "description": body.get("description"),
         "kvTags": words(body.get("kvTags"), "kvTags"),
         "properties": words(body.get("properties"), "properties"),
         "createdTime": created,
@@ -172,33 +182,41 @@ def _document(service: Service, workspace_id: str, body: Mapping[str, Any], requ
         "deploymentType": "HttpRealtimeEndpoint",
         "state": "Transitioning",
         "error": None,
-        "authEnabled": bool(body.get("authEnabled")),
-        "sslEnabled": bool(body.get("sslEnabled")),
-        "appInsightsEnabled": bool(body.get("appInsightsEnabled")),
-        "dataCollection": body.get("dataCollection"),
+        **{which: bool(body.get(which)) for which in ("authEnabled", "sslEnabled", "appInsightsEnabled")},
         "imageId": None,
         "imageDigest": None,
-        "containerResourceRequirements": {"cpu": 0.1, "memoryInGB": 0.5, "gpu": None, **needs},
+        "containerResourceRequirements": {"cpu": 0.1, "memoryInGB": 0.5, "gpu": None, **_object(body, RESOURCES)},
         "location": body.get("location") or REGION,
         "publicIp": None,
         "publicFqdn": f"{label}.{SUFFIX}",
         # known when the service is up: one that never came up has none (nthacker/AML-service-labs#2)
         "scoringUri": None,
         "swaggerUri": None,
-        "cname": body.get("cname"),
         "models": models,
         "environmentImageRequest": shown(request),
-        "encryptionProperties": body.get("encryptionProperties"),
-        "vnetConfiguration": body.get("vnetConfiguration"),
         "modelConfigMap": {},
+        **{which: body.get(which) for which in PASSED_ON},
         "_key": f"{workspace_id}/{name}",
         "_workspace": workspace_id,
         "_label": label,
-        "_keys": own,
+        "_keys": _keys(body),
         "_request": request,
         "_models": {which: True for model in models for which in (model["id"], model["name"])},
         "_updated": created,
     }
+
+
+def _keys(body: Mapping[str, Any]) -> dict[str, str]:
+    """The keys of a new service: those that were sent, made ones for the others."""
+    given = words(_object(body, "keys"), "keys")
+    return {which: given.get(which) or secrets.token_urlsafe(24) for which in ("primaryKey", "secondaryKey")}
+
+
+def _object(body: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = body.get(name) or {}
+    if not isinstance(value, Mapping):
+        raise bad_request("InvalidRequest", f"{name} must be an object.")
+    return dict(value)
 
 
 def _claim(service: Service, document: dict[str, Any], *, overwrite: bool) -> None:

@@ -207,11 +207,16 @@ def test_a_host_name_whose_service_went_with_its_workspace_is_free_again(serving
         {"computeType": "AKS"},
         {"computeType": None},
         {"environmentImageRequest": None},
+        {"keys": "text"},
+        {"keys": {"primaryKey": 7}},
+        {"containerResourceRequirements": 1},
         {"request": {"driverProgram": None}},
         {"request": {"modelIds": ["none:1"]}},
         {"request": {"assets": [{"url": "aml://asset/none"}]}},
         {"request": {"assets": ["x"]}},
         {"request": {"environmentReference": {"name": "none"}}},
+        {"request": {"environment": {"environmentVariables": {"A=B": "1"}}}},
+        {"request": {"environment": {"environmentVariables": ["A"]}}},
     ],
 )
 def test_a_request_that_cannot_be_deployed_is_refused_at_once(serving: Any, change: dict[str, Any]) -> None:
