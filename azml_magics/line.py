@@ -20,6 +20,8 @@ from .subcommands.state import State, shared
 
 __all__ = ["expand", "find", "help_of", "overview", "parse", "run", "split"]
 
+#: A quoted text, an escaped character, the seam between two phrases, or any other character.
+PIECES = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.|;\s*%azml(?=\s|$)|.""", re.DOTALL)
 KINDS = {"text": str, "int": int, "float": float, "pair": str, "rest": str}
 
 
@@ -91,6 +93,17 @@ def split(text: str) -> list[str]:
     if quote:
         raise UsageError(f"a quote {quote} is opened and not closed", rf"close it, or write \{quote} for a literal one")
     return words if word is None else [*words, "".join(word)]
+
+
+def phrases(text: str) -> list[str]:
+    """The phrases of a line: `login --local; %azml runs` is two, a `;` in quotes divides nothing."""
+    found = [""]
+    for piece in PIECES.findall(text):
+        if piece.startswith(";") and len(piece) > 1:
+            found.append("")
+        else:
+            found[-1] += piece
+    return found
 
 
 def expand(words: Sequence[str], namespace: Mapping[str, Any]) -> list[str]:
@@ -236,8 +249,12 @@ def run(
     """Do what a line says and return its value.
 
     `line` is text or words already split (a terminal's). With a `namespace` its variables are expanded; `keep`
-    takes the name and the value of `-o NAME`.
+    takes the name and the value of `-o NAME`. Of several phrases on one line the last one's value is returned.
     """
+    if isinstance(line, str):
+        *before, line = phrases(line)
+        for phrase in before:
+            run(phrase, cell=cell, state=state, surface=surface, namespace=namespace, keep=keep)
     words = split(line) if isinstance(line, str) else list(line)
     if namespace is not None:
         words = expand(words, namespace)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azml_magics.errors import AzmlError, UsageError
-from azml_magics.line import expand, find, help_of, overview, parse, run, split
+from azml_magics.line import expand, find, help_of, overview, parse, phrases, run, split
 from azml_magics.subcommands import CELLS, SUBCOMMANDS
 from azml_magics.subcommands.schema import Text
 from azml_magics.subcommands.state import State
@@ -36,6 +36,14 @@ from azml_magics.subcommands.state import State
 )
 def test_a_line_is_split_as_a_posix_shell_does(text, words):
     assert split(text) == words
+
+
+def test_a_line_may_hold_several_phrases_and_the_last_one_answers():
+    assert phrases("login --local; %azml runs;") == ["login --local", " runs;"]
+    assert phrases("""score x --data '; %azml runs'""") == ["""score x --data '; %azml runs'"""]
+    state = State()
+    shown = run("config poll_seconds 3; %azml config poll_seconds", state=state)
+    assert shown.value.tolist() == ["3"]
 
 
 @pytest.mark.parametrize("text", ["runs --experiment it's", 'runs "open', "runs 'a;"])

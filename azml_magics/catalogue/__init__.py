@@ -4,7 +4,7 @@ The REST session, the words, the completer, the help, the emulator's routes, the
 reference all read this list. A new resource type is an entry in one family file.
 """
 
-from . import around, compute, data, history, hyperdrive, models, workspaces
+from . import around, compute, data, history, hyperdrive, mlflow, models, workspaces
 from .schema import Body, Column, Host, Kind, Lifecycle, Operation, Paging, Resource
 
 RESOURCES: tuple[Resource, ...] = (
@@ -14,6 +14,7 @@ RESOURCES: tuple[Resource, ...] = (
     *models.RESOURCES,
     *data.RESOURCES,
     *hyperdrive.RESOURCES,
+    *mlflow.RESOURCES,
     *around.RESOURCES,
 )
 

@@ -44,6 +44,7 @@ MLFLOW = Resource(
         call("delete-tag", "POST", API + "runs/delete-tag", "Take a tag from a run"),
         call("history", "GET", API + "metrics/get-history", "Every value of one metric"),
         call("artifacts", "GET", API + "artifacts/list", "List the files of a run, folder by folder"),
+        call("search-models", "POST", API + "logged-models/search", "The models that MLflow 3 keeps apart from runs"),
         call("list-files", "GET", FILES, "List a folder of files"),
         call("read-file", "GET", FILES + "/{path*}", "Read a file"),
         call("write-file", "PUT", FILES + "/{path*}", "Write a file", "bytes"),

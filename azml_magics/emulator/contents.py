@@ -19,6 +19,8 @@ from .harvest import of_container, opened
 from .service import Service
 
 ASSET, ARTIFACT = "aml://asset/", "aml://artifact/"
+#: As much of a log as is read to find its last lines.
+LOG_BYTES = 4 << 20
 
 
 class Missing(Exception):
@@ -118,6 +120,16 @@ def find_script(folder: Path, wanted: str) -> Path:
         if len(same) == 1:
             return same[0]
     raise Missing(f"The driver program {wanted} is not among the assets.")
+
+
+def last_lines(path: Path, count: int) -> str:
+    """The last lines of a log; nothing when there is none."""
+    if count < 1 or not path.exists():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - LOG_BYTES))
+        text = file.read().decode(errors="replace")
+    return "".join(text.splitlines(keepends=True)[-count:])
 
 
 def _split(name: str) -> tuple[str, str, str]:

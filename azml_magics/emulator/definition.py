@@ -151,7 +151,7 @@ def _arguments(configuration: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _node_count(configuration: Mapping[str, Any]) -> int:
     count = _number(configuration, "NodeCount", 1)
-    if count != int(count) or count < 1:
+    if not 1 <= count < float("inf") or count != int(count):
         raise BadDefinition("Configuration.NodeCount is not a whole number of at least 1.")
     return int(count)
 

@@ -78,6 +78,13 @@ def render(fault: Fault, trace: Trace) -> Rendered:
     return _answer(fault, body, {"x-ms-response-type": "error"})
 
 
+def not_emulated(kind: Host, text: str) -> Fault:
+    """The answer for what the emulator lacks: never a 5xx, and a code that says whose lack it is."""
+    if kind == "data":
+        return Fault(404, "UserError", text, inner="NotEmulated")
+    return Fault(404, "invalid_request" if kind == "login" else "NotEmulated", text)
+
+
 def component(path: str) -> str:
     """The micro-service that a data-plane path belongs to."""
     first = path.lstrip("/").partition("/")[0].lower()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import unquote
 
 from ..catalogue import RESOURCES, Host, Operation, Resource
@@ -23,6 +24,7 @@ ARM_HOST = "management.azure.com"
 BLOB_SUFFIX = ".blob.core.windows.net"
 SCORING_SUFFIXES = (f".{REGION}.azurecontainer.io", f".{REGION}.inference.ml.azure.com")
 NETLOC = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?", re.ASCII)
+UNSAFE = re.compile(r"[\x00-\x1f]|(?:^|[/\\])\.\.?(?:[/\\]|$)")
 #: The header by which an emulator tells its process id, so that it is not taken for whatever else listens there.
 MARK = "x-azml-emulator"
 
@@ -56,6 +58,10 @@ class Place:
         return "data" if self.segments[0].lower() in DATA_FAMILIES else "arm"
 
 
+#: Where a request is that was refused before its host was known.
+NOWHERE = Place((), ())
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """An operation and the decoded keys of its path."""
@@ -81,6 +87,10 @@ class _Leaf:
     literal: int
 
 
+#: A leaf, and the values of its keys.
+_Found = tuple[_Leaf, tuple[str, ...]]
+
+
 def host_name(netloc: str) -> str:
     """The name in a Host header, lower case, without port, brackets and final dot; empty when it is malformed."""
     name = netloc.lower()
@@ -103,15 +113,7 @@ def is_known(name: str) -> bool:
 
 def place(netloc: str, path: str) -> Place:
     """Where a host and a raw path lead; a 400 `Fault` for a host that is none of the emulator's."""
-    name = host_name(netloc)
-    try:
-        segments = tuple(unquote(part, errors="strict") for part in path.split("/") if part)
-    except UnicodeDecodeError:
-        raise Fault(400, "InvalidUri", "The path is not UTF-8 text.") from None
-    if any(character < " " for segment in segments for character in segment):
-        raise Fault(400, "InvalidUri", "The path holds control characters.")
-    if any(piece in (".", "..") for segment in segments for piece in segment.replace("\\", "/").split("/")):
-        raise Fault(400, "InvalidUri", "The path climbs.")  # nothing outside may be named, whatever it is joined to
+    name, segments = host_name(netloc), _segments(path)
     if name in NAMED:
         return Place(NAMED[name], segments)
     if account := _account(name):
@@ -126,6 +128,19 @@ def place(netloc: str, path: str) -> Place:
     if first == "scoring":
         return Place(("scoring",), segments[2:], {"service": segments[1].lower()}, loopback=True)
     return Place(("arm", "data", "login"), segments, loopback=True)
+
+
+def _segments(path: str) -> tuple[str, ...]:
+    try:
+        text = unquote(path, errors="strict") if "%" in path else path
+    except UnicodeDecodeError:
+        raise Fault(400, "InvalidUri", "The path is not UTF-8 text.") from None
+    if UNSAFE.search(text):
+        # nothing outside may be named, whatever a key is joined to
+        raise Fault(400, "InvalidUri", "The path climbs, or holds control characters.")
+    if text is path:
+        return tuple(filter(None, path.split("/")))
+    return tuple(unquote(part) for part in path.split("/") if part)
 
 
 def _account(name: str) -> str:
@@ -146,6 +161,8 @@ class Router:
 
     def __init__(self, resources: Iterable[Resource] = RESOURCES) -> None:
         self._root = _Node()
+        # whoever waits for something asks for the same path again and again
+        self._find = lru_cache(maxsize=1024)(self._search)
         for resource in resources:
             for operation in resource.operations:
                 for template in (operation.path, *operation.also):
@@ -167,15 +184,19 @@ class Router:
 
     def match(self, method: str, where: Place) -> Match | None:
         """The operation that a method asks for at a place; the one with most literal segments wins."""
+        found = self._find(method, where.kinds, where.segments)
+        if found is None:
+            return None
+        leaf, values = found
+        return Match(leaf.resource, leaf.operation, {**where.keys, **dict(zip(leaf.names, values, strict=True))})
+
+    def _search(self, method: str, kinds: tuple[Host, ...], segments: tuple[str, ...]) -> _Found | None:
         found = [
             (leaf, values)
-            for leaf, values in _walk(self._root, where.segments, 0, ())
-            if leaf.operation.method == method and leaf.operation.host in where.kinds
+            for leaf, values in _walk(self._root, segments, 0, ())
+            if leaf.operation.method == method and leaf.operation.host in kinds
         ]
-        if not found:
-            return None
-        leaf, values = max(found, key=lambda pair: pair[0].literal)
-        return Match(leaf.resource, leaf.operation, {**where.keys, **dict(zip(leaf.names, values, strict=True))})
+        return max(found, key=lambda pair: pair[0].literal, default=None)
 
     def methods(self, where: Place) -> list[str]:
         """The methods that are known at a place: empty when the path is not known at all."""
@@ -183,9 +204,7 @@ class Router:
         return sorted({leaf.operation.method for leaf in leaves if leaf.operation.host in where.kinds})
 
 
-def _walk(
-    node: _Node, segments: tuple[str, ...], at: int, values: tuple[str, ...]
-) -> Iterator[tuple[_Leaf, tuple[str, ...]]]:
+def _walk(node: _Node, segments: tuple[str, ...], at: int, values: tuple[str, ...]) -> Iterator[_Found]:
     if at == len(segments):
         yield from ((leaf, values) for leaf in node.leaves)
         return

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 REQUEST_SECONDS = 60.0
 #: How long a script's `init()` may take. [inferred] the service's own limit is not recorded
 START_SECONDS = 300.0
-#: As much of a log as is read to find its last lines.
-LOG_BYTES = 4 << 20
 BATCH = 200
 
 TRANSITIONING, HEALTHY, UNHEALTHY, FAILED = "Transitioning", "Healthy", "Unhealthy", "Failed"
@@ -98,13 +96,7 @@ class Deployments:
 
     def log(self, key: str, lines: int) -> str:
         """The last lines of what a service printed."""
-        path = self.folder(key) / "log.txt"
-        if lines < 1 or not path.exists():
-            return ""
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - LOG_BYTES))
-            text = file.read().decode(errors="replace")
-        return "".join(text.splitlines(keepends=True)[-lines:])
+        return contents.last_lines(self.folder(key) / "log.txt", lines)
 
     def score(self, key: str, body: bytes) -> Scored:
         """What a service answers to a request; its process is started again when it is gone."""
@@ -212,8 +204,7 @@ class Deployments:
 
     def _plan(self, key: str, document: Mapping[str, Any]) -> Plan:
         """How a service's process is started: paths from its folder, interpreter and variables from its environment."""
-        folder = self.folder(key)
-        environment = pick(document["_request"], "environment") or {}
+        folder, environment = self.folder(key), pick(document["_request"], "environment") or {}
         variables = pick(environment, "environmentVariables") or {}
         script = folder / document["_plan"]["script"]
         with (folder / "log.txt").open("a", encoding="utf-8") as file:

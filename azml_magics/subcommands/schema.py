@@ -137,7 +137,8 @@ class Context:
         return self.state.scope
 
     def need(self, *parts: str) -> None:
-        """Make sure that these parts of the scope are chosen before anything is sent."""
+        """Make sure that there is a login and that these parts of the scope are chosen, before anything is sent."""
+        self.state.require_login()
         for part in parts:
             if not getattr(self.scope, part):
                 raise NoWorkspace(f"no {part} chosen", NEXT_CHOICE[part])

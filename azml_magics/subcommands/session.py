@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from ..catalogue import Column, Resource, locate
@@ -97,7 +98,7 @@ def whoami(context: Context) -> Any:
     token = session.token()
     scope = context.scope
     document = told | {
-        "until": token.expires_on,
+        "until": datetime.fromtimestamp(token.expires_on, UTC).isoformat(),
         "subscription": scope.subscription,
         "group": scope.group,
         "workspace": scope.workspace,

@@ -40,6 +40,11 @@ class State:
         self._session.scope = self.scope
         return self._session
 
+    def require_login(self) -> None:
+        """Raise NotLoggedIn when there is no session."""
+        if self._session is None:
+            raise NotLoggedIn
+
     @property
     def logged_in(self) -> bool:
         """Whether there is a session."""

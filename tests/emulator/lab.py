@@ -9,8 +9,7 @@ import time
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
@@ -59,12 +58,13 @@ class Lab:
     def __init__(self, folder: Path, tempo: str = "at-once") -> None:
         self.folder = folder
         self.tempo = tempo
-        self.service: Service = self._open()
+        self.service: Service
+        self.open()
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         for key in self.service.runner.running():
             self.service.runner.stop(key)
         if self.tempo == "at-once":
@@ -74,13 +74,13 @@ class Lab:
     def again(self) -> None:
         """Close the service and open it anew on the same folder, as a restart of the emulator does."""
         close_service(self.service)
-        self.service = self._open()
+        self.open()
 
-    def _open(self) -> Service:
-        service = make_service(self.folder / "data", tempo=self.tempo)
-        service.plain_url = "http://127.0.0.1:9"
-        start_service(service)
-        return service
+    def open(self) -> None:
+        """Open the service of the folder."""
+        self.service = make_service(self.folder / "data", tempo=self.tempo)
+        self.service.plain_url = "http://127.0.0.1:9"
+        start_service(self.service)
 
     @property
     def workspace_id(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from azml_magics.emulator.assembly import close_service
 from azml_magics.emulator.store import Where
 from tests.emulator.lab import Lab
 
@@ -74,8 +76,6 @@ def test_a_run_sees_where_it_belongs_and_nothing_of_the_emulators_secrets(lab, m
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     script = "import json, os; print(json.dumps(dict(os.environ)))"
     run = lab.run(script, EnvironmentVariables={"SIZE": "3"}, Environment={"EnvironmentVariables": {"A": 1}})
-    import json
-
     seen = json.loads(lab.log(run["runId"]).splitlines()[-1])
     who = lab.service.identity
     assert (seen["SIZE"], seen["A"]) == ("3", "1")
@@ -289,15 +289,12 @@ def test_what_waited_waits_again_after_a_restart(lab):
 def test_a_run_that_ended_while_no_emulator_looked_is_settled_at_the_next_start(lab):
     run_id = blocked(lab)
     lab.wait(run_id, "Running")
-    pid = lab.until(lambda: lab.log(run_id), lambda log: "begun" in log)
-    assert pid
-    from azml_magics.emulator.assembly import close_service
-
+    lab.until(lambda: lab.log(run_id), lambda log: "begun" in log)
     close_service(lab.service)
     (lab.folder / "gate").touch()
     folder = next((lab.folder / "data" / "runs").iterdir())
     lab.until(lambda: (folder / "supervisor" / "outcome.json").exists(), bool)
-    lab.service = lab._open()
+    lab.open()
     assert lab.wait(run_id)["status"] == "Completed"
 
 

@@ -54,7 +54,7 @@ def read(service: Service, call: Call) -> Reply:
         headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{found.size}"
     elif md5 := found.document["_source"].get("md5"):
         headers["Content-MD5"] = md5
-    kind = mimetypes.guess_type(call.keys["path"])[0] or OCTETS
+    kind = _kind(call)
     return Reply(status=status, content=pieces(found.file, start, length), headers=headers, media_type=kind)
 
 
@@ -65,7 +65,7 @@ def head(service: Service, call: Call) -> Reply:
     headers = _facts(call, found.document) | {"Content-Length": str(found.size), "Accept-Ranges": "bytes"}
     if md5 := found.document["_source"].get("md5"):
         headers["Content-MD5"] = md5
-    return Reply(content=b"", headers=headers, media_type=mimetypes.guess_type(call.keys["path"])[0] or OCTETS)
+    return Reply(content=b"", headers=headers, media_type=_kind(call))
 
 
 def write(service: Service, call: Call) -> Reply:
@@ -183,6 +183,12 @@ def _facts(call: Call, document: dict[str, Any]) -> dict[str, str]:
         "Last-Modified": format_datetime(when, usegmt=True),
         "x-ms-blob-type": "BlockBlob",
     }
+
+
+def _kind(call: Call) -> str:
+    """What a blob is, by its name; texts are taken for UTF-8, which is what a run's log is."""
+    kind = mimetypes.guess_type(call.keys["path"])[0] or OCTETS
+    return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
 
 
 def _version(call: Call) -> dict[str, str]:

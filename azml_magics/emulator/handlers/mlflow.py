@@ -11,22 +11,21 @@ from typing import Any
 
 from ..conditions import AnyOf, Condition, Order, Where
 from ..service import Call, Fault, Handler, Reply, Service
-from ..times import stamp
 from ..verdict import ENDED
 from . import mlflow_body as body_forms
 from .common import now, scope_of, skip_of, token_of
 from .experiments import by_id, by_name, find_or_make
 from .history import bad, body_of, missing
 from .metric_log import BadMetric, Row, add, scalar_row, stream_of
+from .mlflow_asked import entries, list_of, moment_of, searched, view, whole
 from .mlflow_body import NAME_TAG, PARENT_TAG, STATUSES
-from .mlflow_search import BadSearch, conditions, orders
+from .mlflow_search import conditions, orders
 from .run_body import new_run
 from .runs import file_run, find_run
 
 #: The experiment that MLflow takes when none is chosen, and the name that it has with the service's plugin.
 DEFAULT_ID, DEFAULT_NAME = "0", "Default"
 LARGEST_PAGE, PAGE, HISTORY_PAGE = 1000, 100, 25_000
-VIEWS: Mapping[str, bool | None] = {"ACTIVE_ONLY": False, "DELETED_ONLY": True, "ALL": None}
 
 
 def show_experiment(service: Service, call: Call) -> Reply:
@@ -46,11 +45,11 @@ def find_experiment(service: Service, call: Call) -> Reply:
 def search_experiments(service: Service, call: Call) -> Reply:
     """The experiments, those that are archived only when asked for."""
     body = body_of(call)
-    archived = _view(body.get("view_type"))
-    where: list[Condition] = _searched(conditions, body.get("filter"))
+    archived = view(body.get("view_type"))
+    where: list[Condition] = searched(conditions, body.get("filter"))
     if archived is not None:
         where.append(Where(("archivedTime",), "ne" if archived else "eq"))
-    order: list[Order] = _searched(orders, body.get("order_by"))
+    order: list[Order] = searched(orders, body.get("order_by"))
     found, token = _page(service, call, "experiment", where, order)
     return Reply({"experiments": [body_forms.experiment(document) for document in found], "next_page_token": token})
 
@@ -68,10 +67,10 @@ def create_run(service: Service, call: Call) -> Reply:
     workspace_id, body = scope_of(service, call), body_of(call)
     experiment = _experiment(service, call, str(body.get("experiment_id") or DEFAULT_ID))
     run = new_run(service.identity, workspace_id, experiment, str(uuid.uuid4()), call.caller)
-    moment = _moment(body.get("start_time")) or now()
+    moment = moment_of(body.get("start_time")) or now()
     run.update(status="Running", startTimeUtc=moment, runTypeV2={"orchestrator": "External", "traits": []})
     run["displayName"] = str(body.get("run_name") or run["displayName"])
-    _tag(run, _entries(body.get("tags")))
+    _tag(run, entries(body.get("tags")))
     parent = service.store.get("run", f"{workspace_id}/{run['tags'].get(PARENT_TAG)}")
     if parent is not None:
         run.update(parentRunId=parent["runId"], rootRunId=parent["rootRunId"])
@@ -98,7 +97,7 @@ def update_run(service: Service, call: Call) -> Reply:
             return
         run["status"] = STATUSES.get(status, "NotStarted")
         if run["status"] in ENDED:
-            run["endTimeUtc"] = _moment(body.get("end_time")) or now()
+            run["endTimeUtc"] = moment_of(body.get("end_time")) or now()
 
     return Reply({"run_info": body_forms.info(_changed(service, call, edit))})
 
@@ -108,11 +107,11 @@ def search_runs(service: Service, call: Call) -> Reply:
     body = body_of(call)
     ids = [_experiment(service, call, str(i))["experimentId"] for i in body.get("experiment_ids") or []]
     where: list[Condition] = [AnyOf(tuple(Where(("experimentId",), "eq", i) for i in ids))]
-    where += _searched(conditions, body.get("filter"))
-    hidden = _view(body.get("run_view_type"))
+    where += searched(conditions, body.get("filter"))
+    hidden = view(body.get("run_view_type"))
     if hidden is not None:
         where.append(Where(("hidden",), "eq", hidden))
-    order: list[Order] = _searched(orders, body.get("order_by"))
+    order: list[Order] = searched(orders, body.get("order_by"))
     found, token = _page(service, call, "run", where, order or [(("startTimeUtc",), True)])
     return Reply({"runs": [body_forms.whole(run) for run in found], "next_page_token": token})
 
@@ -129,8 +128,8 @@ def log_batch(service: Service, call: Call) -> Reply:
     """Log values, parameters and tags; a parameter that has another value already refuses all of it."""
     body = body_of(call)
     run = _run(service, call)
-    metrics = [_metric(entry) for entry in _list(body.get("metrics"))]
-    parameters, tags = _entries(body.get("params")), _entries(body.get("tags"))
+    metrics = [_metric(entry) for entry in list_of(body.get("metrics"))]
+    parameters, tags = entries(body.get("params")), entries(body.get("tags"))
 
     def edit(run: dict[str, Any]) -> None:
         _parametrize(run, parameters)
@@ -145,14 +144,14 @@ def log_batch(service: Service, call: Call) -> Reply:
 
 def log_parameter(service: Service, call: Call) -> Reply:
     """Log one parameter."""
-    entry = _entries([body_of(call)])
+    entry = entries([body_of(call)])
     _changed(service, call, lambda run: _parametrize(run, entry))
     return Reply({})
 
 
 def set_tag(service: Service, call: Call) -> Reply:
     """Put a tag on a run."""
-    entry = _entries([body_of(call)])
+    entry = entries([body_of(call)])
     _changed(service, call, lambda run: _tag(run, entry))
     return Reply({})
 
@@ -173,11 +172,11 @@ def history(service: Service, call: Call) -> Reply:
     """Every value of one metric, oldest first."""
     run = find_run(service, scope_of(service, call), call.param("run_id") or call.param("run_uuid"))
     name = call.param("metric_key")
-    size = min(_whole(call.param("max_results"), HISTORY_PAGE), HISTORY_PAGE)
+    size = min(whole(call.param("max_results"), HISTORY_PAGE), HISTORY_PAGE)
     after, _, first = call.param("page_token").partition("-")
     stream = stream_of(run["_workspaceId"], run["runId"], name)
-    page = service.store.rows(stream, _whole(after, 0), size + 1)
-    start = _whole(first, 0)
+    page = service.store.rows(stream, whole(after, 0), size + 1)
+    start = whole(first, 0)
     found = body_forms.history(name, [row for _, row in page[:size]], start)
     token = f"{page[size - 1][0]}-{start + size}" if len(page) > size else ""
     return Reply({"metrics": found, "next_page_token": token})
@@ -201,36 +200,22 @@ def _run(service: Service, call: Call) -> dict[str, Any]:
 def _changed(service: Service, call: Call, edit: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     run = _run(service, call)
 
-    def whole(run: dict[str, Any]) -> None:
+    def edit_and_date(run: dict[str, Any]) -> None:
         edit(run)
         run["lastModifiedUtc"] = now()
 
-    return service.store.change("run", f"{run['_workspaceId']}/{run['runId']}", whole) or run
+    return service.store.change("run", f"{run['_workspaceId']}/{run['runId']}", edit_and_date) or run
 
 
 def _page(
     service: Service, call: Call, kind: str, where: list[Condition], order: list[Order]
 ) -> tuple[list[dict[str, Any]], str]:
     body = body_of(call)
-    size = min(_whole(body.get("max_results"), PAGE), LARGEST_PAGE)
+    size = min(whole(body.get("max_results"), PAGE), LARGEST_PAGE)
     skip = skip_of(str(body.get("page_token") or ""))
     workspace_id = scope_of(service, call)
     found, more = service.store.page(kind, workspace_id, where=where, order=order, skip=skip, size=size)
     return found, token_of(skip + size) if more else ""
-
-
-def _searched(read: Callable[[Any], list[Any]], text: Any) -> list[Any]:
-    try:
-        return read(text)
-    except BadSearch as problem:
-        raise bad(f"The search cannot be read: {problem}.") from None
-
-
-def _view(name: Any) -> bool | None:
-    key = str(name or "ACTIVE_ONLY")
-    if key not in VIEWS:
-        raise bad(f"{name!r} is not a view.")
-    return VIEWS[key]
 
 
 def _metric(entry: Any) -> tuple[str, list[Row]]:
@@ -239,7 +224,7 @@ def _metric(entry: Any) -> tuple[str, list[Row]]:
     name = str(entry["key"])
     try:
         return name, [
-            scalar_row(name, entry.get("value"), time=_moment(entry.get("timestamp")), step=entry.get("step"))
+            scalar_row(name, entry.get("value"), time=moment_of(entry.get("timestamp")), step=entry.get("step"))
         ]
     except BadMetric as problem:
         raise bad(f"{problem}.") from None
@@ -257,46 +242,6 @@ def _parametrize(run: dict[str, Any], entries: Mapping[str, str]) -> None:
 def _tag(run: dict[str, Any], entries: Mapping[str, str]) -> None:
     run["tags"] |= {key: value for key, value in entries.items() if key != NAME_TAG}
     run["displayName"] = entries.get(NAME_TAG) or run["displayName"]
-
-
-def _entries(entries: Any) -> dict[str, str]:
-    """`{key, value}` entries as a map."""
-    found = {}
-    for entry in _list(entries):
-        if not isinstance(entry, Mapping) or not entry.get("key"):
-            raise bad("An entry has no key.")
-        found[str(entry["key"])] = str(entry.get("value") or "")
-    return found
-
-
-def _list(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise bad("A list was expected.")
-    return value
-
-
-def _moment(timestamp: Any) -> str | None:
-    """A time that came in milliseconds; MLflow's JSON has whole numbers as texts too."""
-    if timestamp in (None, "", 0, "0"):
-        return None
-    try:
-        return stamp(int(timestamp) / 1000)
-    except (TypeError, ValueError, OverflowError, OSError):
-        raise bad(f"{timestamp!r} is not a time in milliseconds.") from None
-
-
-def _whole(value: Any, default: int) -> int:
-    if value in (None, ""):
-        return default
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        number = -1
-    if number < 0:
-        raise bad(f"{value!r} is not a whole number.")
-    return number
 
 
 HANDLERS: dict[str, Handler] = {

@@ -22,6 +22,11 @@ def artifacts(service: Service, call: Call) -> Reply:
     return Reply({"root_uri": body_forms.info(run)["artifact_uri"], "files": found, "next_page_token": ""})
 
 
+def search_models(_service: Service, _call: Call) -> Reply:
+    """None: models are files of runs here, or registered. MLflow 3 asks before it lists a folder of a run."""
+    return Reply({"models": [], "next_page_token": ""})
+
+
 def list_files(service: Service, call: Call) -> Reply:
     """What lies in a folder, by names alone."""
     container, folder = _container(call.param("path"))
@@ -66,6 +71,7 @@ def _paths(service: Service, workspace_id: str, container: str) -> dict[str, Any
 
 HANDLERS: dict[str, Handler] = {
     "mlflow.artifacts": artifacts,
+    "mlflow.search-models": search_models,
     "mlflow.list-files": list_files,
     "mlflow.read-file": read_file,
     "mlflow.write-file": write_file,
