@@ -16,29 +16,35 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .conclusion import conclude
-from .harvest import folder_of
+from .harvest import clear_others, folder_of
 from .launch import prepare
 from .queues import Queues
-from .store import AnyOf, Where
-from .ticket import SUPERVISOR, Ticket, submission_of, ticket_of
+from .store import Where
+from .ticket import (
+    SUPERVISOR,
+    Ticket,
+    mark,
+    request_stop,
+    submission_of,
+    tell_why,
+    ticket_of,
+    under_way,
+)
 from .timeline import Timeline
 from .times import stamp
-from .verdict import CANCELED, ENDED, Trouble
+from .verdict import ENDED, Trouble
 from .workers import Workers
 
 if TYPE_CHECKING:
     from .runner import Outcome
     from .service import Service
 
-#: What a submitted run may be when the emulator ends under it.
-UNDER_WAY = ("NotStarted", "Preparing", "Queued", "Running", "Finalizing", "CancelRequested")
 #: How long a run that is being prepared keeps its place before later ones that are ready.
 HOLD = 1.0
 #: How often a compute is looked at again while runs wait for it to be ready, or to grow.
 LOOK_AGAIN = 0.5
 #: How long closing waits for a step that is being taken; a preparation is not waited for.
 PATIENCE = 5.0
-BATCH = 500
 GONE = Trouble("The compute that the run was submitted to was deleted.", "ComputeNotFound")
 BUG = Trouble("The emulator failed to take the run on its way; the emulator's log tells more.", "EmulatorBug")
 
@@ -69,13 +75,9 @@ class Dispatcher:
 
     def start(self) -> None:
         """Take up the runs that were under way when the emulator ended, in the order of their submission."""
-        where = (AnyOf(tuple(Where(("status",), "eq", status) for status in UNDER_WAY)),)
-        found: list[dict[str, Any]] = []
-        more = True
-        while more:
-            page, more = self._service.store.page("run", where=where, skip=len(found), size=BATCH)
-            found += page
-        for run in sorted((run for run in found if run.get("_submitted")), key=lambda run: str(run["createdUtc"])):
+        runs = under_way(self._service)
+        clear_others(self._service, runs)
+        for run in runs:
             self._take_up(run)
 
     def close(self) -> None:
@@ -94,17 +96,8 @@ class Dispatcher:
         """Ask a run to stop: CancelRequested until its last process is gone, then Canceled. An ended one stays."""
         with self._lock:
             ticket = self._tickets.get(key)
-
-            def edit(run: dict[str, Any]) -> None:
-                if run["status"] in ENDED:
-                    return
-                moment = stamp(time.time())
-                run.update(status="CancelRequested", cancelationReason=reason or None, lastModifiedUtc=moment)
-                if ticket is None:  # nothing of it runs here: there is nobody to wait for
-                    run.update(status=CANCELED, endTimeUtc=moment)
-
-            after = self._service.store.change("run", key, edit)
-            if ticket is None or after is None or after["status"] in ENDED:
+            status = request_stop(self._service, key, reason, going_on=ticket is not None)
+            if ticket is None or status in (None, *ENDED):
                 return
             ticket.cancelled = True
         self._interrupt(ticket)
@@ -203,7 +196,7 @@ class Dispatcher:
             self._next(ticket, self._closing)
 
     def _preparing(self, ticket: Ticket) -> None:
-        self._mark(ticket, "Preparing")
+        mark(self._service, ticket, "Preparing")
         if self._rest(ticket):
             self._next(ticket, self._unpacking, "run.preparing")
 
@@ -216,7 +209,7 @@ class Dispatcher:
                 ticket.trouble = ticket.trouble or prepared
             else:
                 ticket.execution = prepared
-                self._mark(ticket, "Queued")
+                mark(self._service, ticket, "Queued")
         if self._rest(ticket):
             self._next(ticket, self._queueing, "run.queued")
 
@@ -245,7 +238,7 @@ class Dispatcher:
         ticket.execution = None
 
     def _on_start(self, ticket: Ticket, key: str, moment: float) -> None:
-        self._mark(ticket, "Running", startTimeUtc=stamp(moment), queueingInfo=None)
+        mark(self._service, ticket, "Running", startTimeUtc=stamp(moment), queueingInfo=None)
         if ticket.interrupted:  # it was asked to stop before the runner knew it
             self._service.runner.stop(key)
 
@@ -255,7 +248,7 @@ class Dispatcher:
         self._next(ticket, self._finalizing)
 
     def _finalizing(self, ticket: Ticket) -> None:
-        self._mark(ticket, "Finalizing")
+        mark(self._service, ticket, "Finalizing")
         with self._lock:
             ticket.stage = "idle"
         self._next(ticket, self._closing, "run.finalizing")
@@ -270,16 +263,6 @@ class Dispatcher:
                 self._tickets.pop(ticket.key, None)
                 self._queues.give_back(ticket)
             self._serve(ticket.compute)
-
-    def _mark(self, ticket: Ticket, status: str, **facts: Any) -> None:
-        """Write a status down, unless the run was asked to stop."""
-
-        def edit(run: dict[str, Any]) -> None:
-            run.update(facts, lastModifiedUtc=stamp(time.time()))
-            if run["status"] != "CancelRequested":
-                run["status"] = status
-
-        self._service.store.change("run", ticket.key, edit)
 
     def _serve(self, compute: str) -> None:
         """Start the runs that a compute has nodes for now, in the order of their submission; tell the rest why not."""
@@ -304,8 +287,7 @@ class Dispatcher:
         with self._lock:
             ticket.told = True
             info = self._queues.reason(document, ticket)
-        info["lastRefreshTimestamp"] = stamp(time.time())
-        self._service.store.change("run", ticket.key, partial(_queued, info=info))
+        tell_why(self._service, ticket, info)
 
     def _watch(self, compute: str) -> None:
         """Look at a compute again while runs wait for it: it may become ready, or grow."""
@@ -323,8 +305,3 @@ class Dispatcher:
             self._queues.forget(compute)
         for ticket in gone:
             self._interrupt(ticket)
-
-
-def _queued(run: dict[str, Any], info: dict[str, str]) -> None:
-    if run["status"] == "Queued":
-        run["queueingInfo"] = info

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,9 +39,11 @@ def container_of(run_id: str) -> str:
     return CONTAINER + run_id
 
 
-def live_files(folder: Path) -> dict[str, Path]:
-    """The artifacts that a run's folder holds right now: artifact path -> file."""
-    return dict(sorted(item for name, steps in KEPT.items() for item in _walk(folder, name, steps)))
+def live_files(folder: Path, prefix: str = "") -> dict[str, Path]:
+    """The artifacts that a run's folder holds right now, those whose paths begin so: artifact path -> file."""
+    tops = (name for name in KEPT if f"{name}/".startswith(prefix) or prefix.startswith(f"{name}/"))
+    found = (item for name in tops for item in _walk(folder, name, KEPT[name]))
+    return dict(sorted(item for item in found if item[0].startswith(prefix)))
 
 
 def live_file(folder: Path, path: str) -> Path | None:
@@ -106,6 +108,15 @@ def collect(service: Service, workspace_id: str, run: Mapping[str, Any]) -> None
         file_artifact(service, workspace_id, (ORIGIN, container_of(run["runId"]), path), blob, created)
 
 
+def clear_others(service: Service, runs: Iterable[Mapping[str, Any]]) -> None:
+    """Remove the folders of all runs but these: what a sudden end of the emulator, or a deleted workspace, left."""
+    kept = {str(run["runUuid"]) for run in runs}
+    place = service.data / "runs"
+    for folder in place.iterdir() if place.is_dir() else ():
+        if folder.name not in kept:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def clear(service: Service, run: Mapping[str, Any]) -> None:
     """Remove the folder of a run that is over: what is worth keeping was collected."""
     shutil.rmtree(folder_of(service, run), ignore_errors=True)
@@ -128,8 +139,8 @@ def of_container(
         more = more and bool(page)
     run = going_on(service, workspace_id, origin, container)
     if run is not None:
-        for path, file in live_files(folder_of(service, run)).items():
-            document = live_artifact(container, path, file) if path.startswith(prefix) else None
+        for path, file in live_files(folder_of(service, run), prefix).items():
+            document = live_artifact(container, path, file)
             if document is not None:
                 found[path] = document
     return [found[path] for path in sorted(found)]

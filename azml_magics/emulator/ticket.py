@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .definition import LOCAL, Definition, parse
 from .harvest import folder_of
-from .verdict import Trouble
+from .store import AnyOf, Where
+from .times import stamp
+from .verdict import CANCELED, ENDED, Trouble
 
 if TYPE_CHECKING:
     from .runner import Execution, Outcome
     from .service import Service
 
+#: What a submitted run may be when the emulator ends under it.
+UNDER_WAY = ("NotStarted", "Preparing", "Queued", "Running", "Finalizing", "CancelRequested")
+BATCH = 500
 #: The supervisor's folder in a run's.
 SUPERVISOR = "supervisor"
 #: "idle" between two steps; "busy" while a thread takes one; "running" while the process is; "over".
@@ -118,3 +124,50 @@ def ticket_of(key: str, submission: Submission, number: int) -> Ticket:
         definition.node_count,
         number,
     )
+
+
+def under_way(service: Service) -> list[dict[str, Any]]:
+    """The submitted runs that have not ended, in the order of their submission."""
+    where = (AnyOf(tuple(Where(("status",), "eq", status) for status in UNDER_WAY)),)
+    found: list[dict[str, Any]] = []
+    more = True
+    while more:
+        page, more = service.store.page("run", where=where, skip=len(found), size=BATCH)
+        found += page
+    return sorted((run for run in found if run.get("_submitted")), key=lambda run: str(run["createdUtc"]))
+
+
+def mark(service: Service, ticket: Ticket, status: str, **facts: Any) -> None:
+    """Write a status down, unless the run was asked to stop; `facts` in any case."""
+
+    def edit(run: dict[str, Any]) -> None:
+        run.update(facts, lastModifiedUtc=stamp(time.time()))
+        if run["status"] != "CancelRequested":
+            run["status"] = status
+
+    service.store.change("run", ticket.key, edit)
+
+
+def request_stop(service: Service, key: str, reason: str, *, going_on: bool) -> str | None:
+    """Write down that a run is to stop, or has, when nothing of it goes on here; its status then, None without a run."""
+
+    def edit(run: dict[str, Any]) -> None:
+        if run["status"] in ENDED:
+            return
+        moment = stamp(time.time())
+        run.update(status="CancelRequested", cancelationReason=reason or None, lastModifiedUtc=moment)
+        if not going_on:
+            run.update(status=CANCELED, endTimeUtc=moment)
+
+    after = service.store.change("run", key, edit)
+    return None if after is None else str(after["status"])
+
+
+def tell_why(service: Service, ticket: Ticket, info: dict[str, str]) -> None:
+    """Write down what a run waits for, as its `queueingInfo`."""
+
+    def edit(run: dict[str, Any]) -> None:
+        if run["status"] == "Queued":
+            run["queueingInfo"] = {**info, "lastRefreshTimestamp": stamp(time.time())}
+
+    service.store.change("run", ticket.key, edit)

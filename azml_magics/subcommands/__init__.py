@@ -19,7 +19,7 @@ _BY_HAND = (
 )
 
 SUBCOMMANDS: dict[tuple[str, ...], Subcommand] = {s.words: s for s in _BY_HAND}
-SUBCOMMANDS |= {s.words: s for s in subcommands(set(SUBCOMMANDS))}
+SUBCOMMANDS |= {s.words: s for s in subcommands(tuple(SUBCOMMANDS))}
 
 #: A plural noun alone lists: "runs" is "run list".
 PLURALS = {r.plural: r.noun for r in RESOURCES if (r.noun, "list") in SUBCOMMANDS}

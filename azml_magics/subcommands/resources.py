@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ from .waiting import finish
 BODY = Argument("--body", "the JSON to send, or @FILE to read it from", metavar="JSON")
 
 
-def subcommands(taken: set[tuple[str, ...]]) -> Iterator[Subcommand]:
+def subcommands(
+    taken: Collection[tuple[str, ...]], resources: Iterable[Resource] = RESOURCES
+) -> Iterator[Subcommand]:
     """A subcommand for each operation whose words nobody wrote by hand."""
-    for resource in RESOURCES:
+    for resource in resources:
         for operation in resource.operations:
             words = (resource.noun, operation.verb)
             if operation.word and words not in taken:

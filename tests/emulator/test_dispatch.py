@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from azml_magics.emulator.assembly import close_service
+from azml_magics.emulator.environments import BuildFailed
 from azml_magics.emulator.store import Where
 from tests.emulator.lab import Lab
 
@@ -322,3 +324,39 @@ def test_at_another_tempo_a_run_stays_preparing(tmp_path):
         assert lab.wait(run_id, "Preparing")["status"] == "Preparing"
         lab.call("run.cancel", experiment="digits", run=run_id)
         assert lab.wait(run_id)["status"] == "Canceled"
+
+
+def test_an_environment_that_cannot_be_built_fails_the_run_and_says_why(lab):
+    class Broken:
+        def interpreter(self, environment, log):
+            log.write("pip could not install the packages\n")
+            raise BuildFailed("no such package: sklern")
+
+        def describe(self, environment):
+            return {"emulator.environment": "built x", "emulator.python": "3", "emulator.notHonored": ""}
+
+    lab.service.environments = Broken()
+    run = lab.run("print(1)")
+    error = run["error"]["error"]
+    assert (run["status"], error["innerError"]["code"]) == ("Failed", "ImageBuildFailure")
+    assert "no such package: sklern" in error["message"]
+    assert "[emulator] pip could not install the packages" in lab.log(run["runId"])
+
+
+def test_a_run_whose_packages_are_installed_holds_nobody_up(lab):
+    class Slow:
+        def interpreter(self, environment, log):
+            while environment and not (lab.folder / "built").exists():
+                time.sleep(0.01)
+            return Path(sys.executable)
+
+        def describe(self, environment):
+            return {"emulator.environment": "built x", "emulator.python": "3", "emulator.notHonored": ""}
+
+    lab.service.environments = Slow()
+    slow = lab.start(Environment={"Python": {"x": 1}})
+    lab.wait(slow, "Preparing")
+    assert lab.run("print(1)")["status"] == "Completed"
+    assert lab.show(slow)["status"] == "Preparing"
+    (lab.folder / "built").touch()
+    assert lab.wait(slow)["status"] == "Completed"

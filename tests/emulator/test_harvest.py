@@ -32,6 +32,19 @@ def test_logs_and_outputs_are_artifacts_and_nothing_else(folder):
     assert list(harvest.live_files(folder)) == ["logs/own.log", "outputs/a.txt", "outputs/b/c.txt", LOG]
 
 
+def test_only_the_folders_that_may_match_are_walked(folder):
+    assert list(harvest.live_files(folder, "outputs/b")) == ["outputs/b/c.txt"]
+    assert list(harvest.live_files(folder, "o")) == ["outputs/a.txt", "outputs/b/c.txt"]
+    assert list(harvest.live_files(folder, "outputs_")) == []
+
+
+def test_folders_that_a_sudden_end_left_are_removed(lab):
+    for name in ("kept", "left"):
+        (lab.service.data / "runs" / name).mkdir(parents=True)
+    harvest.clear_others(lab.service, [{"runUuid": "kept"}])
+    assert [folder.name for folder in (lab.service.data / "runs").iterdir()] == ["kept"]
+
+
 def test_one_file_is_found_by_its_path(folder):
     found = harvest.live_file(folder, "outputs/b/c.txt")
     assert found is not None

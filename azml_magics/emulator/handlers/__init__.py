@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...catalogue import RESOURCES
 from ..progress import Effect
 from ..service import Handler
 from . import (
@@ -17,15 +18,17 @@ from . import (
     limits,
     metrics,
     mlflow,
+    mlflow_files,
     models,
     operations,
+    ordinary,
     runs,
     scoring,
     services,
     sweeps,
 )
 
-HANDLERS: dict[str, Handler] = {
+_BY_HAND: dict[str, Handler] = {
     **identity.HANDLERS,
     **arm.HANDLERS,
     **limits.HANDLERS,
@@ -35,6 +38,7 @@ HANDLERS: dict[str, Handler] = {
     **runs.HANDLERS,
     **metrics.HANDLERS,
     **mlflow.HANDLERS,
+    **mlflow_files.HANDLERS,
     **execution.HANDLERS,
     **artifacts.HANDLERS,
     **blobs.HANDLERS,
@@ -44,5 +48,16 @@ HANDLERS: dict[str, Handler] = {
     **scoring.HANDLERS,
     **data.HANDLERS,
     **sweeps.HANDLERS,
+}
+
+#: An operation that nobody wrote a handler for is answered by the ordinary verb of ARM, if it is one.
+HANDLERS: dict[str, Handler] = {
+    **{
+        resource.operation_id(operation): ordinary.VERBS[operation.verb]
+        for resource in RESOURCES
+        for operation in resource.operations
+        if operation.host == "arm" and operation.verb in ordinary.VERBS
+    },
+    **_BY_HAND,
 }
 EFFECTS: dict[str, Effect] = {**arm.EFFECTS, **computes.EFFECTS, **services.EFFECTS, **sweeps.EFFECTS}

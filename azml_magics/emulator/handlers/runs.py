@@ -86,10 +86,9 @@ def show_details(service: Service, call: Call) -> Reply:
     run = run_of(service, call, workspace_id)
     plan = service.store.get("definition", f"{workspace_id}/{run['runId']}")
     definition = run.get("runDefinition") if plan is None else shown_definition(plan["configuration"])
-    files = of_container(service, workspace_id, ORIGIN, run["dataContainerId"])
-    logs = {
-        file["path"]: link_to(service, workspace_id, file) for file in files if file["path"].startswith(LOG_FOLDERS)
-    }
+    place = (service, workspace_id, ORIGIN, run["dataContainerId"])
+    files = (file for folder in LOG_FOLDERS for file in of_container(*place, folder))
+    logs = {file["path"]: link_to(service, workspace_id, file) for file in files}
     return Reply(details(run, definition, logs))
 
 
