@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # an emulator of the demo's own, so that yours is left alone
-DEMO_DATA := .demo/data
+DEMO_DATA := $(CURDIR)/.demo/data
 
 .PHONY: demo test lint lab clean
 

@@ -22,7 +22,13 @@ def main(notebook: str, folder: str) -> int:
     target = Path(folder).resolve()
     target.mkdir(parents=True, exist_ok=True)
     book = nbformat.read(HERE / notebook, as_version=4)
-    client = NotebookClient(book, timeout=300, store_widget_state=False, resources={"metadata": {"path": str(HERE)}})
+    client = NotebookClient(
+        book,
+        timeout=300,
+        store_widget_state=False,
+        resources={"metadata": {"path": str(HERE)}},
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],  # its warning about local ports is not the demo's news
+    )
     failed = ""
     try:
         client.execute()

@@ -92,7 +92,8 @@ def settings_in(folder: Path) -> Settings:
 def in_process(tmp_path: Path) -> Iterator[World]:
     """The emulator in this process: the transport is the double."""
     service = make_service(tmp_path / "data")
-    adapter = AsgiAdapter(create_app(service, HANDLERS))
+    app = create_app(service, HANDLERS)
+    adapter = AsgiAdapter(app)
     http = requests.Session()
     http.trust_env = False
     http.mount("https://", adapter)
@@ -107,8 +108,9 @@ def in_process(tmp_path: Path) -> Iterator[World]:
     state.enter(Session(credential, cloud, Scope(), http=http, sleep=lambda seconds: None))
     facts = {"tenant_id": who.tenant_id, "client_id": who.client_id, "client_secret": who.client_secret}
     yield World(state, http, facts | {"compute": who.compute}, service=service)
-    close_service(service)
     http.close()
+    app.close()
+    close_service(service)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -274,20 +273,13 @@ class Dispatcher:
             self._watched.discard(compute)
             queue = [ticket for ticket in self._tickets.values() if ticket.compute == compute]
             started, waiting = self._queues.choose(document, queue)
-            untold = [ticket for ticket in waiting if not ticket.told]
+            reasons = self._queues.reasons(document, waiting)
         for ticket in started:
             self._next(ticket, self._launching)
-        if document is not None and waiting:
-            for ticket in untold:
-                self._tell(ticket, document)
+        for ticket, reason in reasons:
+            tell_why(self._service, ticket, reason)
+        if waiting:
             self._watch(compute)
-
-    def _tell(self, ticket: Ticket, document: dict[str, Any]) -> None:
-        """Write down what a run waits for."""
-        with self._lock:
-            ticket.told = True
-            info = self._queues.reason(document, ticket)
-        tell_why(self._service, ticket, info)
 
     def _watch(self, compute: str) -> None:
         """Look at a compute again while runs wait for it: it may become ready, or grow."""

@@ -79,7 +79,9 @@ def prepare(service: Service, submission: Submission) -> Execution | Trouble:
 def command_line(definition: Definition, interpreter: Path) -> list[str]:
     """The program and its arguments: the interpreter and the script, or the shell and the command."""
     if definition.script:
-        return [str(interpreter), "-u", definition.script, *definition.arguments]
+        # a file may be called like an option
+        script = f"./{definition.script}" if definition.script.startswith("-") else definition.script
+        return [str(interpreter), "-u", script, *definition.arguments]
     shell = ["cmd", "/c"] if sys.platform == "win32" else ["/bin/sh", "-c"]
     return [*shell, definition.command]
 

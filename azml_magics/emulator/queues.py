@@ -58,8 +58,19 @@ class Queues:
         key = str(compute["id"]).lower()
         return self._nodes.standing(key, least(compute), patience(compute), time.time())
 
-    def reason(self, compute: Mapping[str, Any], ticket: Ticket) -> dict[str, str]:
-        """Why a run waits: code and message of its `queueingInfo`. [inferred] the service's codes are not recorded."""
+    def reasons(
+        self, compute: Mapping[str, Any] | None, waiting: Iterable[Ticket]
+    ) -> list[tuple[Ticket, dict[str, str]]]:
+        """Why runs wait, told once for each: code and message of its `queueingInfo`.
+
+        [inferred] the service's codes and texts are not recorded
+        """
+        untold = [ticket for ticket in waiting if not ticket.told]
+        for ticket in untold:
+            ticket.told = True
+        return [] if compute is None else [(ticket, self._reason(compute, ticket)) for ticket in untold]
+
+    def _reason(self, compute: Mapping[str, Any], ticket: Ticket) -> dict[str, str]:
         limit, key = capacity(compute), str(compute["id"]).lower()
         if limit == 0:
             properties = compute["properties"]

@@ -138,9 +138,11 @@ def under_way(service: Service) -> list[dict[str, Any]]:
 
 
 def mark(service: Service, ticket: Ticket, status: str, **facts: Any) -> None:
-    """Write a status down, unless the run was asked to stop; `facts` in any case."""
+    """Write a status down, unless the run was asked to stop, and `facts` all the same; what has ended stays."""
 
     def edit(run: dict[str, Any]) -> None:
+        if run["status"] in ENDED:
+            return
         run.update(facts, lastModifiedUtc=stamp(time.time()))
         if run["status"] != "CancelRequested":
             run["status"] = status
@@ -149,7 +151,7 @@ def mark(service: Service, ticket: Ticket, status: str, **facts: Any) -> None:
 
 
 def request_stop(service: Service, key: str, reason: str, *, going_on: bool) -> str | None:
-    """Write down that a run is to stop, or has, when nothing of it goes on here; its status then, None without a run."""
+    """Write down that a run is to stop; that it has, when nothing of it goes on here. Its status then, if it exists."""
 
     def edit(run: dict[str, Any]) -> None:
         if run["status"] in ENDED:

@@ -61,5 +61,7 @@ def test_a_run_of_before_the_restart_holds_its_nodes_whatever_the_limit():
 def test_the_reason_tells_nodes_from_readiness():
     queues, waiting = Queues(), ticket(2)
     chosen(queues, compute(1), ticket(1), waiting)
-    assert queues.reason(compute(1), waiting)["code"] == "WaitingForNodes"
-    assert "Creating" in queues.reason(compute(1, "Creating"), waiting)["message"]
+    assert [reason["code"] for _, reason in queues.reasons(compute(1), [waiting])] == ["WaitingForNodes"]
+    assert queues.reasons(compute(1), [waiting]) == []
+    other = ticket(3)
+    assert "Creating" in queues.reasons(compute(1, "Creating"), [other])[0][1]["message"]
