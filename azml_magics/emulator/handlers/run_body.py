@@ -53,13 +53,7 @@ def new_run(
     identity: Identity, workspace_id: str, experiment: Mapping[str, Any], run_id: str, caller: Mapping[str, Any]
 ) -> dict[str, Any]:
     """A run that nothing is known of yet, but for who asked for it and where it belongs."""
-    moment = now()
-    author = {
-        "userObjectId": caller.get("oid") or identity.object_id,
-        "userTenantId": caller.get("tid") or identity.tenant_id,
-        "userName": caller.get("name") or identity.user_name,
-    }
-    unique = str(uuid.uuid4())
+    moment, author, unique = now(), _author(identity, caller), str(uuid.uuid4())
     return {
         # a Unix time, not 1, 2, 3 (service-facts 37)
         "runNumber": int(time.time()),
@@ -137,6 +131,14 @@ def details(run: Mapping[str, Any], definition: Any, logs: Mapping[str, str]) ->
         "runDefinition": definition,
         # an object always: an official client updates it (wire-v1 4.1)
         "logFiles": dict(logs),
+    }
+
+
+def _author(identity: Identity, caller: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "userObjectId": caller.get("oid") or identity.object_id,
+        "userTenantId": caller.get("tid") or identity.tenant_id,
+        "userName": caller.get("name") or identity.user_name,
     }
 
 
