@@ -19,7 +19,7 @@ from typing import BinaryIO
 from ..errors import UsageError
 from .ignoring import IgnoreRules
 
-__all__ = ["MAX_BYTES", "MAX_FILES", "Archive", "packed", "zip_folder", "zip_script"]
+__all__ = ["MAX_BYTES", "MAX_FILES", "Archive", "packed"]
 
 #: What the service takes as one snapshot (wire-v1 7); that a MB is 2**20 bytes is [inferred].
 MAX_BYTES, MAX_FILES = 300 << 20, 2000
@@ -47,21 +47,6 @@ class _Entry:
     size: int
 
 
-def zip_folder(*sources: Path | str, max_files: int = MAX_FILES, max_bytes: int = MAX_BYTES) -> Path:
-    """A temporary zip of what is in the folders and of the files, for the caller to delete.
-
-    The contents of a folder lie at the root of the zip, less what its `.amlignore` names. UsageError when there
-    is more than the service takes.
-    """
-    return _archive(_gathered([Path(s) for s in sources]), max_files, max_bytes).path
-
-
-def zip_script(name: str, source: str, includes: Sequence[Path | str] = ()) -> Path:
-    """A temporary zip of a script given as text, beside files and folders that it needs (folders by their names)."""
-    entries = [_text_entry(name, source), *_included(includes)]
-    return _archive(entries, MAX_FILES, MAX_BYTES).path
-
-
 @contextlib.contextmanager
 def packed(
     script: str,
@@ -78,21 +63,12 @@ def packed(
     if file is not None:
         entries.append(_file_entry(script, file))
     if folder is not None:
-        entries += _gathered([folder])
+        entries += _Folder(folder).entries()
     archive = _archive([*entries, *_included(includes)], max_files, max_bytes)
     try:
         yield archive
     finally:
         archive.path.unlink(missing_ok=True)
-
-
-def _gathered(sources: Iterable[Path]) -> Iterator[_Entry]:
-    """The files themselves, and what is in the folders."""
-    for source in sources:
-        if source.is_dir():
-            yield from _Folder(source).entries()
-        else:
-            yield _file_entry(source.name, source)
 
 
 def _included(includes: Iterable[Path | str]) -> Iterator[_Entry]:

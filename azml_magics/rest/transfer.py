@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
 from ..errors import TransportError, UsageError
-from .packing import CHUNK, Archive, packed, zip_folder, zip_script
+from .packing import CHUNK
 from .protocol import Part
 
-__all__ = ["Archive", "Multipart", "contained", "packed", "save", "zip_folder", "zip_script"]
+__all__ = ["Multipart", "contained"]
 
 
 class Multipart:
@@ -109,17 +109,3 @@ def _plain_part(part: str) -> bool:
     if part in ("", ".") or decoded in ("", ".", "..") or "/" in decoded or "\\" in decoded or "\0" in decoded:
         return False
     return os.name != "nt" or not re.search(r'[<>:"|?*]|[ .]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)', part, re.I)
-
-
-def save(chunks: Iterable[bytes], target: Path) -> int:
-    """Write the chunks beside the target (`NAME.part`) and give them its name when all are there; their size."""
-    part = target.with_name(f"{target.name}.part")
-    part.unlink(missing_ok=True)  # what an earlier try left, or a link that leads elsewhere
-    try:
-        with part.open("xb") as file:
-            size = sum(file.write(chunk) for chunk in chunks)
-        part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    return size

@@ -17,9 +17,7 @@ from .waiting import finish
 BODY = Argument("--body", "the JSON to send, or @FILE to read it from", metavar="JSON")
 
 
-def subcommands(
-    taken: Collection[tuple[str, ...]], resources: Iterable[Resource] = RESOURCES
-) -> Iterator[Subcommand]:
+def subcommands(taken: Collection[tuple[str, ...]], resources: Iterable[Resource] = RESOURCES) -> Iterator[Subcommand]:
     """A subcommand for each operation whose words nobody wrote by hand."""
     for resource in resources:
         for operation in resource.operations:

@@ -53,7 +53,7 @@ def submit(
 ) -> Any:
     """Zip the code, send it with its definition, name and tag the run, and show it."""
     from ..rest import Part
-    from ..rest.transfer import packed
+    from ..rest.packing import packed
 
     experiment = checked_experiment(context["experiment"] or default_experiment())
     includes = [Path(p).expanduser() for p in context["include"]]

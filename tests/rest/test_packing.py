@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from azml_magics.errors import UsageError
-from azml_magics.rest.packing import packed, zip_folder, zip_script
+from azml_magics.rest.packing import packed
 
 
 @pytest.fixture
@@ -41,18 +41,30 @@ def unpacked(archive):
     return data, files
 
 
-def names(archive):
-    return list(unpacked(archive)[1])
+def zipped(folder, **limits):
+    """What a folder is packed to."""
+    with packed("train.py", folder=folder, **limits) as archive:
+        return unpacked(archive.path)
+
+
+def scripted(name, source, includes):
+    """What a script given as text is packed to, with what it needs."""
+    with packed(name, source=source, includes=includes) as archive:
+        return unpacked(archive.path)
+
+
+def names(zip_file):
+    return list(zip_file[1])
 
 
 def test_a_folders_contents_lie_at_the_root_in_order(folder):
-    _, files = unpacked(zip_folder(folder))
+    _, files = zipped(folder)
     assert list(files) == ["lib/a.py", "lib/b.py", "lib/empty.txt", "train.py"]
     assert files["train.py"][0] == b"print(1)\n"
 
 
 def test_the_same_files_make_the_same_bytes(folder, tmp_path):
-    first = unpacked(zip_folder(folder))[0]
+    first = zipped(folder)[0]
     os.utime(folder / "train.py", (1, 1))
     (folder / "lib").rename(folder / "tmp")
     (folder / "tmp").rename(folder / "lib")
@@ -60,20 +72,20 @@ def test_the_same_files_make_the_same_bytes(folder, tmp_path):
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_file():
             put(other / path.relative_to(folder), path.read_text())
-    assert unpacked(zip_folder(folder))[0] == first
-    assert unpacked(zip_folder(other))[0] == first
+    assert zipped(folder)[0] == first
+    assert zipped(other)[0] == first
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
 def test_scripts_stay_executable(folder):
     (folder / "train.py").chmod(0o700)
-    _, files = unpacked(zip_folder(folder))
+    _, files = zipped(folder)
     assert (files["train.py"][2], files["lib/a.py"][2]) == (0o755, 0o644)
 
 
 def test_what_does_not_shrink_is_stored(folder):
     (folder / "model.bin").write_bytes(os.urandom(200_000))
-    _, files = unpacked(zip_folder(folder))
+    _, files = zipped(folder)
     assert files["model.bin"][1] == zipfile.ZIP_STORED
     assert files["lib/b.py"][1] == zipfile.ZIP_DEFLATED
 
@@ -82,22 +94,17 @@ def test_amlignore_and_caches_are_honoured(folder):
     put(folder / ".amlignore", "*.csv\ndata/\n!keep.csv\n")
     for name in ("big.csv", "keep.csv", "data/x.txt", "lib/__pycache__/a.pyc", ".git/HEAD", ".ipynb_checkpoints/x"):
         put(folder / name, "x")
-    assert names(zip_folder(folder)) == [
+    assert names(zipped(folder)) == [
         ".amlignore", "keep.csv", "lib/a.py", "lib/b.py", "lib/empty.txt", "train.py",
     ]  # fmt: skip
 
 
-def test_single_files_go_by_their_names(folder, tmp_path):
-    definition = put(tmp_path / "definition.json", "{}")
-    assert names(zip_folder(folder / "lib" / "a.py", definition)) == ["a.py", "definition.json"]
-
-
 def test_a_script_comes_with_its_files_and_folders(folder, monkeypatch):
-    _, files = unpacked(zip_script("cell.py", "print('é')\n", [folder / "train.py", folder / "lib"]))
+    _, files = scripted("cell.py", "print('é')\n", [folder / "train.py", folder / "lib"])
     assert list(files) == ["cell.py", "lib/a.py", "lib/b.py", "lib/empty.txt", "train.py"]
     assert files["cell.py"][0].decode() == "print('é')\n"
     monkeypatch.chdir(folder / "lib")
-    assert names(zip_script("cell.py", "", ["."]))[1:] == ["lib/a.py", "lib/b.py", "lib/empty.txt"]
+    assert names(scripted("cell.py", "", ["."]))[1:] == ["lib/a.py", "lib/b.py", "lib/empty.txt"]
 
 
 def test_the_zip_of_a_run_lasts_as_long_as_its_block(folder):
@@ -120,28 +127,28 @@ def test_the_zip_of_a_run_goes_when_its_block_breaks(folder):
 
 def test_two_files_of_one_name_are_refused(folder):
     with pytest.raises(UsageError, match=r"two files would be train\.py"):
-        zip_script("train.py", "", [folder / "train.py"])
+        scripted("train.py", "", [folder / "train.py"])
 
 
 def test_too_many_files_are_refused(folder):
     with pytest.raises(UsageError, match="more than 3 files") as caught:
-        zip_folder(folder, max_files=3)
+        zipped(folder, max_files=3)
     assert ".amlignore" in caught.value.hint
 
 
 def test_too_many_bytes_are_refused_with_the_size_and_the_largest(folder):
     (folder / "big.bin").write_bytes(bytes(3 << 20))
     with pytest.raises(UsageError, match=r"3\.0 MB are more than the 1\.0 MB") as caught:
-        zip_folder(folder, max_bytes=1 << 20)
+        zipped(folder, max_bytes=1 << 20)
     assert "largest: big.bin, 3.0 MB" in caught.value.hint
 
 
 def test_what_is_not_there_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"nowhere.*cannot be read"):
-        zip_folder(tmp_path / "nowhere")
+        scripted("x.py", "", [tmp_path / "nowhere"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="no file to send"):
-        zip_folder(tmp_path / "empty")
+        zipped(tmp_path / "empty")
 
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links and odd names of POSIX")
@@ -152,39 +159,39 @@ def test_a_link_out_of_the_folder_is_refused(folder, tmp_path):
     secret = put(tmp_path / "secret.txt", "s")
     (folder / "lib" / "link.txt").symlink_to(secret)
     with pytest.raises(UsageError, match=r"lib/link\.txt leads out"):
-        zip_folder(folder)
+        zipped(folder)
     (folder / "lib" / "link.txt").unlink()
     (folder / "up").symlink_to(tmp_path)
     with pytest.raises(UsageError, match="up leads out"):
-        zip_folder(folder)
+        zipped(folder)
     put(folder / ".amlignore", "up\n")
-    assert "train.py" in names(zip_folder(folder))
+    assert "train.py" in names(zipped(folder))
 
 
 @posix
 def test_links_inside_the_folder_are_followed_but_not_in_circles(folder):
     (folder / "copy.py").symlink_to("train.py")
     (folder / "more").symlink_to("lib")
-    assert names(zip_folder(folder)) == [
+    assert names(zipped(folder)) == [
         "copy.py", "lib/a.py", "lib/b.py", "lib/empty.txt", "more/a.py", "more/b.py", "more/empty.txt", "train.py",
     ]  # fmt: skip
     (folder / "lib" / "back").symlink_to("..")
     with pytest.raises(UsageError, match="leads back"):
-        zip_folder(folder)
+        zipped(folder)
 
 
 @posix
 def test_a_link_that_leads_nowhere_is_named(folder):
     (folder / "gone").symlink_to("nothing")
     with pytest.raises(UsageError, match="gone cannot be read"):
-        zip_folder(folder)
+        zipped(folder)
 
 
 @posix
 def test_pipes_are_refused_and_not_opened(folder):
     os.mkfifo(folder / "pipe")
     with pytest.raises(UsageError, match="pipe is no regular file"):
-        zip_folder(folder)
+        zipped(folder)
 
 
 @posix
@@ -192,7 +199,7 @@ def test_pipes_are_refused_and_not_opened(folder):
 def test_names_that_mean_something_else_elsewhere_are_refused(folder, name):
     put(folder / name)
     with pytest.raises(UsageError, match="cannot go into a zip file"):
-        zip_folder(folder)
+        zipped(folder)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kB there")
@@ -204,13 +211,14 @@ def test_large_files_are_not_held_in_memory(tmp_path):
             file.write(os.urandom(1 << 20))
     code = """if True:
         import resource, sys
+        from pathlib import Path
+        from azml_magics.rest.packing import packed
         from azml_magics.rest.protocol import Part
-        from azml_magics.rest.transfer import Multipart, zip_folder
+        from azml_magics.rest.transfer import Multipart
         peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         before = peak()
-        path = zip_folder(sys.argv[1])
-        sent = sum(map(len, Multipart([Part("z", "z.zip", path)])))
-        path.unlink()
+        with packed("big.bin", folder=Path(sys.argv[1])) as archive:
+            sent = sum(map(len, Multipart([Part("z", "z.zip", archive.path)])))
         print(sent > 64 << 20, peak() - before < 16 * 1024)
     """
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)

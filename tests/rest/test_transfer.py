@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from azml_magics.errors import TransportError, UsageError
 from azml_magics.rest.protocol import Part
-from azml_magics.rest.transfer import Multipart, contained, save
+from azml_magics.rest.transfer import Multipart, contained
 
 
 def read(multipart):
@@ -169,33 +169,3 @@ def test_a_folder_that_is_a_link_itself_is_fine(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     assert contained(tmp_path / "link", "x") == (tmp_path / "real").resolve() / "x"
-
-
-def test_a_saved_file_is_whole_and_alone(tmp_path):
-    target = tmp_path / "x.bin"
-    target.write_bytes(b"old")
-    assert save([b"ab", b"c"], target) == 3
-    assert target.read_bytes() == b"abc"
-    assert list(tmp_path.iterdir()) == [target]
-
-
-def test_a_broken_save_leaves_what_was_there(tmp_path):
-    def breaking():
-        yield b"ab"
-        raise OSError("cable")
-
-    target = tmp_path / "x.bin"
-    target.write_bytes(b"old")
-    with pytest.raises(OSError, match="cable"):
-        save(breaking(), target)
-    assert target.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [target]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")
-def test_a_link_planted_in_place_of_the_part_is_not_written_through(tmp_path):
-    victim = tmp_path / "victim"
-    victim.write_bytes(b"keep")
-    (tmp_path / "x.part").symlink_to(victim)
-    save([b"new"], tmp_path / "x")
-    assert (victim.read_bytes(), (tmp_path / "x").read_bytes()) == (b"keep", b"new")

@@ -214,6 +214,7 @@ def remove(service: Service, arguments: dict[str, Any]) -> None:
         for compute in list(every(service, "compute", scope)):
             dispatcher.compute_gone(scope, compute["name"])
     service.store.delete_scope(scope)
+    service.store.drop(f"metric/{scope}/")
     for key in deployed:
         service.deployments.remove(key)
     service.store.delete("workspace", arguments["key"])
