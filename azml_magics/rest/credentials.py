@@ -216,9 +216,9 @@ def chain(
             tried.append((way, error.message))
         else:
             return credential, tried
-    reasons = "".join(f"\n  {way}: {reason}" for way, reason in tried)
+    reasons = "; ".join(f"{way}: {reason}" for way, reason in tried)
     raise AuthenticationError(
-        f"no way to sign in works{reasons}",
+        f"no way to sign in works ({reasons})",
         "az login, then %azml login; or %azml login --browser; or, with no account, %azml login --local",
         status=401,
         code="NoCredential",

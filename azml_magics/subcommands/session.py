@@ -63,6 +63,8 @@ def login(context: Context) -> Any:
     ways = [way for way in WAYS if context[way.replace("-", "_")]]
     if len(ways) > 1:
         raise UsageError(f"choose one way: {' or '.join('--' + way for way in ways)}")
+    if context.surface.foreground and ways:
+        context.state.settings.remember("login", ways[0])  # a terminal's next process signs in the same way
     if ways == ["local"]:
         from .emulator import login_local
 
@@ -87,8 +89,10 @@ def choose(context: Context) -> None:
 
 
 def logout(context: Context) -> None:
-    """Forget the session and its tokens."""
+    """Forget the session and its tokens, and in a terminal the way in which it signs in."""
     context.state.leave()
+    if context.surface.foreground:
+        context.state.settings.remember("login", None)
 
 
 def whoami(context: Context) -> Any:
