@@ -97,7 +97,9 @@ def _written(value: Any, form: str) -> str:
     if not hasattr(value, "to_csv"):
         import json
 
-        return str(value) if isinstance(value, str) else json.dumps(value, indent=2, default=str)
+        from .rest.redact import redact
+
+        return str(value) if isinstance(value, str) else json.dumps(redact(value), indent=2, default=str)
     if form == "csv":
         return str(value.to_csv(index=False)).rstrip()
     if form == "json":

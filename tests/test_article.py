@@ -531,3 +531,18 @@ def test_an_expired_login_is_an_error_of_its_own(in_process: World):
     in_process.state.enter(session)
     with pytest.raises(AuthenticationError, match="%azml login"):
         in_process.azml("groups")
+
+
+def test_what_the_service_sent_is_there_for_code_and_shows_no_secret(in_process: World, tmp_path):
+    run_id = submitted(in_process)
+    in_process.ended(run_id)
+    details = in_process.azml(f"run details {run_id} --json")
+    link = details["logFiles"]["user_logs/std_log.txt"]
+    assert "sig=" in link
+    assert link.partition("sig=")[2] not in f"{details!r} {details} {[details]}"
+    keys = in_process.azml("workspace keys")
+    assert keys["userStorageKey"]
+    assert keys["userStorageKey"] not in f"{keys!r} {keys}"
+    answered = in_process.azml("rest POST listKeys --query api-version=2019-11-01")
+    assert answered["userStorageKey"] == keys["userStorageKey"]
+    assert keys["userStorageKey"] not in repr(answered)

@@ -11,7 +11,7 @@ from typing import Any
 from ..catalogue import RESOURCES, Operation, Resource, find
 from ..catalogue.schema import SCOPE, keys_of
 from ..errors import UsageError
-from .schema import NO_WAIT, TOP, Argument, Context, Hidden, Subcommand, Text
+from .schema import NO_WAIT, TOP, Argument, Context, Subcommand, Text, as_sent
 from .waiting import finish
 
 BODY = Argument("--body", "the JSON to send, or @FILE to read it from", metavar="JSON")
@@ -88,7 +88,7 @@ def perform(context: Context, *, resource: Resource, operation: Operation) -> An
         return context.frame(rows, items, operation.verb)
     body = body_from(context) if operation.body == "json" else None
     if operation.verb == "keys":
-        return Hidden(context.session.call(operation_id, keys=keys))
+        return as_sent(context.session.call(operation_id, keys=keys))
     if operation.long_running:
         poller = context.session.start(operation_id, keys=keys, body=body)
         return finish(context, resource, operation, poller, keys.get(resource.key, ""))
@@ -101,7 +101,7 @@ def perform(context: Context, *, resource: Resource, operation: Operation) -> An
 def shaped(context: Context, rows: Resource, answer: Any, verb: str) -> Any:
     """An answer as a frame: a list under any of the service's names for it, one document, or text."""
     if context["json"]:
-        return answer
+        return as_sent(answer)
     if isinstance(answer, Mapping):
         for name in ("value", "nodes", "amlCompute"):
             if isinstance(answer.get(name), list):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..catalogue.schema import WORKSPACE
 from ..errors import UsageError
 from .resources import BODY, body_from
-from .schema import Argument, Context, Subcommand, Text
+from .schema import Argument, Context, Subcommand, Text, as_sent
+
+if TYPE_CHECKING:
+    from ..rest import Answer
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 
@@ -26,7 +29,13 @@ def send(context: Context) -> Any:
     query = dict(context["query"])
     path = full_path(context, context["path"])
     answer = context.session.send(method, path, query=query, headers=context["header"], body=body_from(context))
-    return answer.body if isinstance(answer.body, dict | list) else Text(answer.body or "")
+    return shown(answer)
+
+
+def shown(answer: Answer) -> Any:
+    """An answer's body: JSON as it came, anything else as text."""
+    body = answer.body
+    return as_sent(body) if isinstance(body, dict | list) else Text(body or "")
 
 
 def full_path(context: Context, path: str) -> str:
@@ -50,9 +59,7 @@ def send_cell(context: Context) -> Any:
     if cell.startswith("curl"):
         if context["method"]:
             raise UsageError("the curl command says method and path itself", "leave them out of the line")
-        request = from_curl(cell)
-        answer = context.session.send_request(request)
-        return answer.body if isinstance(answer.body, dict | list) else Text(answer.body or "")
+        return shown(context.session.send_request(from_curl(cell)))
     if not context["method"] or not context["path"]:
         raise UsageError("METHOD and PATH are missing", "%%azml_rest POST history/v1.0/experiments:query")
     return send(context)

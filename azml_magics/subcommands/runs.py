@@ -11,7 +11,7 @@ from typing import Any
 from ..catalogue import Column, find
 from ..errors import UsageError
 from ..records import when
-from .schema import TOP, Argument, Context, Subcommand
+from .schema import TOP, Argument, Context, Subcommand, as_sent
 from .waiting import complain_of, reason_of, wait_for_run
 
 RUNS = find("run")
@@ -178,7 +178,7 @@ def details(context: Context) -> Any:
     context.need("subscription", "group", "workspace")
     document = context.session.call("run.details", keys={"run": context["run"]})
     if context["json"]:
-        return document
+        return as_sent(document)
     from ..records import to_frame
 
     run = context.session.call("run.show", keys={"run": context["run"]})

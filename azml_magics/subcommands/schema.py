@@ -5,6 +5,7 @@ Knows nothing of IPython and of argparse; `line` turns these records into a pars
 
 from __future__ import annotations
 
+import pprint
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -35,17 +36,24 @@ class Text(str):
             printer.text(row)
 
 
-class Hidden(dict[str, Any]):
-    """What holds secrets: its values are there for code, its text hides them."""
+class Document(dict[str, Any]):
+    """What the service sent, as it came: its values are there for code, its text hides secrets and signed links."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
         from ..rest.redact import redact
 
-        return repr(redact(dict(self)))
+        return pprint.pformat(redact(dict(self)), width=110, sort_dicts=False)
 
     __str__ = __repr__
+
+
+def as_sent(value: Any) -> Any:
+    """What the service sent, safe to show: objects as documents, everything else as it is."""
+    if isinstance(value, Mapping):
+        return Document(value)
+    return [as_sent(item) for item in value] if isinstance(value, list) else value
 
 
 class Surface(Protocol):
@@ -146,14 +154,14 @@ class Context:
     def frame(self, resource: Resource, documents: Sequence[Mapping[str, Any]], operation: str = "list") -> Any:
         """The documents as a DataFrame with the resource's columns, or as they came with `--json`."""
         if self["json"]:
-            return list(documents)
+            return as_sent(list(documents))
         from ..records import to_frame
 
         return to_frame(resource, documents, operation=f"{resource.noun}.{operation}", scope=self.scope)
 
     def row(self, resource: Resource, document: Mapping[str, Any], operation: str = "show") -> Any:
         """One document as a frame of one row, or as it came with `--json`."""
-        return document if self["json"] else self.frame(resource, [document], operation)
+        return as_sent(document) if self["json"] else self.frame(resource, [document], operation)
 
 
 NEXT_CHOICE = {

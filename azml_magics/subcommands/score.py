@@ -10,7 +10,7 @@ from typing import Any
 
 from ..catalogue import Column, Resource
 from ..errors import NotFoundError, UsageError
-from .schema import Argument, Context, Subcommand, Text
+from .schema import Argument, Context, Subcommand, Text, as_sent
 
 #: What an answer of plain values is shown as.
 RESULT = Resource(
@@ -28,7 +28,7 @@ def score(context: Context) -> Any:
     body = payload(context)
     uri, key = address(context, context["target"])
     answer = context.session.score(uri, key, body)
-    return answer if context["json"] else shaped(context, answer)
+    return as_sent(answer) if context["json"] else shaped(context, answer)
 
 
 def payload(context: Context) -> bytes:
