@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # an emulator of the demo's own, so that yours is left alone
 DEMO_DATA := $(CURDIR)/.demo/data
 
-.PHONY: demo test lint lab clean
+.PHONY: demo test browser lint lab clean
 
 demo: $(VENV)/.demo ## run the quickstart notebook through the emulator and show what came of it
 	AZML_DATA=$(DEMO_DATA) $(BIN)/python notebooks/demo.py 00_quickstart.ipynb .demo
@@ -14,6 +14,9 @@ test: $(VENV)/.test ## unit, in-process, socket and kernel tests, then every not
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
 	$(BIN)/python -m pytest -p nbval --nbval-lax --nbval-current-env --nbval-cell-timeout=120 -o addopts= -o testpaths= \
 	  -p tests.notebooks notebooks
+
+browser: $(VENV)/.browser ## the live views in JupyterLab, in Debian's chromium (apt-get install chromium)
+	$(BIN)/python -m pytest -c tests/browser/pytest.ini tests/browser
 
 lint: $(VENV)/.lint ## style, types and layers
 	$(BIN)/ruff check
@@ -38,6 +41,10 @@ $(VENV)/.demo: $(VENV)/.pip pyproject.toml
 
 $(VENV)/.test: $(VENV)/.demo
 	$(BIN)/python -m pip install --quiet --group test
+	touch $@
+
+$(VENV)/.browser: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --group lab --group browser
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.demo
