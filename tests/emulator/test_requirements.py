@@ -1,3 +1,5 @@
+import uuid
+
 import pytest
 
 from azml_magics.emulator.requirements import masked, read, requirement_of, requirements_of
@@ -140,5 +142,6 @@ def test_what_pip_is_asked_for_is_told():
 
 
 def test_addresses_are_shown_without_secrets():
-    text = "--index-url https://me:t0ken@host/simple https://a.blob/x.whl?sv=1&sig=abc numpy?"
-    assert masked(text) == "--index-url https://***@host/simple https://a.blob/x.whl?*** numpy?"
+    secret = uuid.uuid4().hex
+    text = f"-i https://me:{secret}@host/simple https://a.blob/x.whl?sv=1&sig={secret} numpy?"
+    assert masked(text) == "-i https://***@host/simple https://a.blob/x.whl?*** numpy?"

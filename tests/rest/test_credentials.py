@@ -13,10 +13,11 @@ from azml_magics.errors import AuthenticationError, AzmlError, UsageError
 from azml_magics.rest import credentials
 from azml_magics.rest.clouds import CLOUDS
 from azml_magics.rest.credentials import AzureCli, chain, credential_for
+from tests.rest.wire import jwt
 
 PUBLIC = CLOUDS["AzureCloud"]
 AUDIENCE = PUBLIC.arm_audience
-TOKEN = "h.eyJ0aWQiOiJ0LTEiLCJ1cG4iOiJhZGFAY29udG9zby5jb20iLCJhcHBpZCI6ImEtMSJ9.s"
+TOKEN = jwt(tid="t-1", upn="somebody@tenant.test", appid="a-1")
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the double of az is a POSIX script")
 
@@ -89,7 +90,7 @@ def test_who_asks_is_read_off_the_token(az):
     assert credential.describe() == {"way": "azure-cli", "identity": "", "tenant": "", "client": ""}
     credential.get_token(AUDIENCE)
     assert credential.describe() == {
-        "way": "azure-cli", "identity": "ada@contoso.com", "tenant": "t-1", "client": "a-1",
+        "way": "azure-cli", "identity": "somebody@tenant.test", "tenant": "t-1", "client": "a-1",
     }  # fmt: skip
 
 
@@ -135,7 +136,7 @@ def test_a_cli_that_hangs_is_ended_with_what_it_started(az):
             assert connection.recv(1) == b""  # it ends with the process that held it
 
 
-PRINCIPAL = {"AZURE_TENANT_ID": "contoso.com", "AZURE_CLIENT_ID": "app-1", "AZURE_CLIENT_SECRET": "hunter2"}
+PRINCIPAL = {"AZURE_TENANT_ID": "tenant.test", "AZURE_CLIENT_ID": "app-1", "AZURE_CLIENT_SECRET": "hunter2"}
 
 
 def test_every_way_has_a_credential():
@@ -160,7 +161,7 @@ def test_a_tenant_asked_for_wins_over_the_environments():
     )
     assert credential_for("azure-cli", PUBLIC, tenant="t-2", environment=PRINCIPAL).describe()["tenant"] == "t-2"
     assert (
-        credential_for("device-code", PUBLIC, tell=print, environment=PRINCIPAL).describe()["tenant"] == "contoso.com"
+        credential_for("device-code", PUBLIC, tell=print, environment=PRINCIPAL).describe()["tenant"] == "tenant.test"
     )
 
 

@@ -8,6 +8,7 @@ import json
 import threading
 import urllib.parse
 import urllib.request
+import uuid
 import webbrowser
 
 import pytest
@@ -17,15 +18,11 @@ from requests.adapters import BaseAdapter
 from azml_magics.errors import AuthenticationError, TransportError, UsageError
 from azml_magics.rest.clouds import CLOUDS, from_metadata
 from azml_magics.rest.entra import AZURE_CLI, Browser, DeviceCode, ServicePrincipal
+from tests.rest.wire import jwt
 
 PUBLIC = CLOUDS["AzureCloud"]
 AUDIENCE = "https://management.azure.com"
-SECRET = "hunter2-hunter2"
-
-
-def jwt(**claims):
-    parts = (json.dumps({"alg": "none"}), json.dumps(claims), "signature")
-    return ".".join(base64.urlsafe_b64encode(p.encode()).decode().rstrip("=") for p in parts)
+SECRET = uuid.uuid4().hex
 
 
 class Login(BaseAdapter):
@@ -67,7 +64,7 @@ class Login(BaseAdapter):
         self.tokens += 1
         body = {"token_type": "Bearer", "expires_in": 3599, "access_token": jwt(n=self.tokens, tid="tid-1")}
         if form["grant_type"] != "client_credentials":
-            claims = {"preferred_username": "ada@contoso.com", "tid": "tid-2", "sub": "s", "oid": "o", "iat": 1}
+            claims = {"preferred_username": "somebody@tenant.test", "tid": "tid-2", "sub": "s", "oid": "o", "iat": 1}
             claims |= {"iss": f"{base}/v2.0", "exp": 9999999999, "aud": form["client_id"]}
             claims |= {"nonce": getattr(self, "nonce", None)}
             info = base64.urlsafe_b64encode(json.dumps({"uid": "u", "utid": "ut"}).encode()).decode()
@@ -98,7 +95,7 @@ def refused(code, status=401):
 
 
 def principal(login, **more):
-    return ServicePrincipal(PUBLIC, "contoso.com", "app-1", SECRET, http=login.session(), **more)
+    return ServicePrincipal(PUBLIC, "tenant.test", "app-1", SECRET, http=login.session(), **more)
 
 
 def test_a_service_principal_asks_as_msal_does_and_no_other_host():
@@ -147,7 +144,7 @@ def test_who_asks_is_told_and_no_secret_with_it():
     }  # fmt: skip
     shown = repr(credential) + repr(credential.describe()) + repr(vars(credential))
     assert SECRET not in shown
-    assert "contoso.com" in repr(credential)
+    assert "tenant.test" in repr(credential)
 
 
 def test_a_wrong_secret_is_explained():
@@ -161,7 +158,10 @@ def test_a_wrong_secret_is_explained():
 def test_an_unknown_tenant_is_explained():
     with pytest.raises(AuthenticationError) as caught:
         principal(Login(discovery=400)).get_token(AUDIENCE)
-    assert (caught.value.code, caught.value.message) == ("AADSTS90002", "there is no tenant contoso.com in this cloud")
+    assert (caught.value.code, caught.value.message) == (
+        "AADSTS90002",
+        "there is no tenant tenant.test in this cloud",
+    )
 
 
 @pytest.mark.parametrize("tenant", ["", "a/b", "a b", "../x", "https://evil", "a?b", "a#b", ".."])
@@ -205,7 +205,7 @@ def test_no_connection_is_said_plainly():
     http = requests.Session()
     http.mount("https://", Away())
     with pytest.raises(TransportError, match=r"login\.microsoftonline\.com refuses the connection"):
-        ServicePrincipal(PUBLIC, "contoso.com", "app-1", SECRET, http=http).get_token(AUDIENCE)
+        ServicePrincipal(PUBLIC, "tenant.test", "app-1", SECRET, http=http).get_token(AUDIENCE)
 
 
 def test_time_outs_proxies_and_certificates_go_along(monkeypatch):
@@ -255,7 +255,7 @@ def test_a_certificate_proves_the_application(tmp_path):
     path = tmp_path / "app.pem"
     path.write_bytes(self_signed())
     login = Login()
-    credential = ServicePrincipal(PUBLIC, "contoso.com", "app-1", certificate=path, http=login.session())
+    credential = ServicePrincipal(PUBLIC, "tenant.test", "app-1", certificate=path, http=login.session())
     credential.get_token(AUDIENCE)
     assert login.forms[0]["client_assertion_type"].endswith("jwt-bearer")
     assert "client_secret" not in login.forms[0]
@@ -285,14 +285,21 @@ def self_signed():
 
 def test_a_device_code_is_told_once_with_what_it_is_for():
     login, told = Login(), []
-    credential = DeviceCode(PUBLIC, "contoso.com", tell=told.append, http=login.session())
+    credential = DeviceCode(PUBLIC, "tenant.test", tell=told.append, http=login.session())
     token = credential.get_token(AUDIENCE)
     (line,) = told
-    for part in ("https://microsoft.com/devicelogin", "ABCD-1234", "15 minutes", "contoso.com", "Azure CLI", AUDIENCE):
+    for part in (
+        "https://microsoft.com/devicelogin",
+        "ABCD-1234",
+        "15 minutes",
+        "tenant.test",
+        "Azure CLI",
+        AUDIENCE,
+    ):
         assert part in line
     assert token.token == jwt(n=1, tid="tid-1")
     assert credential.describe() == {
-        "way": "device-code", "identity": "ada@contoso.com", "tenant": "tid-2", "client": AZURE_CLI,
+        "way": "device-code", "identity": "somebody@tenant.test", "tenant": "tid-2", "client": AZURE_CLI,
     }  # fmt: skip
     credential.get_token("https://ml.azure.com")
     credential.get_token(AUDIENCE, refresh=True)
@@ -310,7 +317,7 @@ def test_a_blocked_device_code_is_explained():
 
 def test_a_revoked_sign_in_asks_nobody_again():
     login, told = Login(None, refused(50173, 400)), []
-    credential = DeviceCode(PUBLIC, "contoso.com", tell=told.append, http=login.session())
+    credential = DeviceCode(PUBLIC, "tenant.test", tell=told.append, http=login.session())
     credential.get_token(AUDIENCE)
     with pytest.raises(AuthenticationError) as caught:
         credential.get_token(AUDIENCE, refresh=True)
@@ -343,11 +350,11 @@ def test_a_browser_signs_a_person_in():
     login, told = Login(), []
     person = Person(login)
     webbrowser.register("person", None, person, preferred=True)
-    credential = Browser(PUBLIC, "contoso.com", tell=told.append, http=login.session())
+    credential = Browser(PUBLIC, "tenant.test", tell=told.append, http=login.session())
     assert credential.get_token(AUDIENCE).token == jwt(n=1, tid="tid-1")
     assert len(told) == len(person.opened) == 1
     asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(person.opened[0]).query))
     assert (asked["client_id"], asked["prompt"]) == (AZURE_CLI, "select_account")
-    assert credential.describe()["identity"] == "ada@contoso.com"
+    assert credential.describe()["identity"] == "somebody@tenant.test"
     proof = hashlib.sha256(login.forms[0]["code_verifier"].encode()).digest()
     assert asked["code_challenge"] == base64.urlsafe_b64encode(proof).decode().rstrip("=")

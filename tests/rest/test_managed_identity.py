@@ -11,6 +11,7 @@ import pytest
 
 from azml_magics.errors import AuthenticationError
 from azml_magics.rest.managed_identity import ManagedIdentity
+from tests.rest.wire import jwt
 
 AUDIENCE = "https://management.azure.com"
 
@@ -154,7 +155,7 @@ def test_who_asks_is_read_off_the_token(server):
     answers["/msi"] = (
         200,
         {
-            "access_token": "e30.eyJ0aWQiOiJ0LTEiLCJhcHBpZCI6ImEtMSIsInhtc19taXJpZCI6Ii9zL2dyb3Vwcy9nL215LWlkIn0.s",
+            "access_token": jwt(tid="t-1", appid="a-1", xms_mirid="/s/groups/g/my-id"),
             "expires_on": "5000",
         },
     )

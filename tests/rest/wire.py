@@ -1,5 +1,6 @@
 """The double of these tests is the transport: an adapter mounted on requests that answers what it is told."""
 
+import base64
 import io
 import json
 from collections.abc import Callable
@@ -120,3 +121,9 @@ def session(*replies, **options):
 def found():
     """The two answers that lead to the workspace's regional server."""
     return Reply(200, WORKSPACE), Reply(200, {"api": API, "history": "https://eastus.experiments.azureml.net"})
+
+
+def jwt(**claims):
+    """A token with these claims that nobody has signed."""
+    parts = (json.dumps({"alg": "none"}), json.dumps(claims), "signature")
+    return ".".join(base64.urlsafe_b64encode(p.encode()).decode().rstrip("=") for p in parts)
