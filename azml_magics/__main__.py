@@ -12,31 +12,6 @@ from .errors import AzmlError, Interrupted, NotLoggedIn, UsageError
 WRONG, FAILED, INTERRUPTED = 2, 1, 130
 
 
-class Terminal:
-    """The surface of a terminal: notes and progress go to stderr, so that stdout holds the result alone."""
-
-    live = False
-    foreground = True
-
-    def __init__(self) -> None:
-        self._width = 0
-
-    def note(self, text: str) -> None:
-        """Write one line that stays."""
-        self.progress("")
-        print(text, file=sys.stderr, flush=True)
-
-    def progress(self, text: str) -> None:
-        """Write where a wait stands over the last such line."""
-        if sys.stderr.isatty() and (text or self._width):
-            print(f"\r{text:<{self._width}}", end="" if text else "\r", file=sys.stderr, flush=True)
-            self._width = len(text)
-
-    def show(self, view: Any) -> None:
-        """Write a view's text."""
-        print(view._repr_mimebundle_()[0]["text/plain"], file=sys.stderr, flush=True)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the words say, write the result to stdout, and return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -69,6 +44,7 @@ def _run(words: list[str]) -> Any:
     """Run the words; a terminal logs in by itself, since no login outlives its process."""
     from .line import run
     from .subcommands.state import shared
+    from .subcommands.surfaces import Terminal
 
     surface = Terminal()
     try:

@@ -27,7 +27,7 @@ def complete(typed: str, names: Callable[[str], Iterable[str]], *, cell: str = "
     except UsageError:
         return fragment, []
     stem = fragment.lstrip("\"'")
-    found = [text for text in _candidates(before, fragment, names, cell) if text.startswith(stem)]
+    found = [t for t in _candidates(before, fragment, names, cell) if t.casefold().startswith(stem.casefold())]
     return fragment, [_quoted(text, fragment) for text in found]
 
 
@@ -71,13 +71,17 @@ def _of_arguments(
     taken = sum(not word.startswith("-") for word in rest)
     if not positional or (taken >= len(positional) and not positional[-1].many):
         return [a.name for a in arguments if a.is_option and a.name not in rest]
-    return _values(positional[min(taken, len(positional) - 1)], fragment, names)
+    found = list(_values(positional[min(taken, len(positional) - 1)], fragment, names))
+    # nothing of ours would let everybody else's completions in
+    return found or ([] if fragment else [a.name for a in arguments if a.is_option and a.name not in rest])
 
 
 def _values(argument: Argument, fragment: str, names: Callable[[str], Iterable[str]]) -> Iterable[str]:
     """The values that an argument may have."""
     if argument.choices:
         return argument.choices
+    if argument.completes == "word":
+        return sorted({word for phrase in SUBCOMMANDS for word in phrase})
     if argument.completes == "path":
         return _paths(fragment.lstrip("\"'"))
     return names(argument.completes) if argument.completes else ()

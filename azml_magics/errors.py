@@ -97,8 +97,10 @@ class ServiceError(AzmlError):
         self.raw = raw
 
     def __str__(self) -> str:
-        head = f"{self.code or 'Error'} ({self.status}): {self.message}"
-        return f"{head} -> {self.hint}" if self.hint else head
+        code = "" if self.code == type(self).__name__ else self.code
+        head = f"{code} ({self.status})".strip() if self.status != 200 else code
+        said = f"{head}: {self.message}" if head else self.message
+        return f"{said} -> {self.hint}" if self.hint else said
 
 
 class AuthenticationError(ServiceError):

@@ -10,6 +10,7 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from .errors import UsageError
@@ -17,12 +18,26 @@ from .subcommands import CELLS, PLURALS, SUBCOMMANDS
 from .subcommands.curl import shown_as_curl
 from .subcommands.schema import EVERYWHERE, Argument, Context, Silent, Subcommand, Surface, Text
 from .subcommands.state import State, shared
+from .subcommands.surfaces import noticed
+from .version import __version__
 
 __all__ = ["expand", "find", "help_of", "overview", "parse", "run", "split"]
 
+#: What `expand` puts something in for: doubled signs, a name in braces or behind a dollar; more than a name is refused.
+PLACES = re.compile(r"\{\{|\}\}|\$\$|\{([A-Za-z_]\w*)\}|\$([A-Za-z_]\w*)|\{([A-Za-z_]\w*[.\[(])")
 #: A quoted text, an escaped character, the seam between two phrases, or any other character.
 PIECES = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.|;\s*%azml(?=\s|$)|.""", re.DOTALL)
-KINDS = {"text": str, "int": int, "float": float, "pair": str, "rest": str}
+
+
+def count(text: str) -> int:
+    """A whole number that is at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
+
+
+HELP = ("--help", "-h")
+KINDS = {"text": str, "int": int, "count": count, "float": float, "pair": str, "rest": str}
 
 
 class HelpAskedFor(Exception):
@@ -40,6 +55,8 @@ class Parser(argparse.ArgumentParser):
 
     def _said_plainly(self, message: str) -> str:
         """Argparse's complaint, with the option that was probably meant."""
+        if message.endswith("expected one argument"):
+            return f"{message.removeprefix('argument ')} (a value that begins with a dash: --option=-value)"
         unknown = re.search(r"unrecognized arguments: (\S+)", message)
         if not unknown:
             return message.replace("argument ", "", 1) if message.startswith("argument ") else message
@@ -113,6 +130,10 @@ def expand(words: Sequence[str], namespace: Mapping[str, Any]) -> list[str]:
     """
 
     def value(match: re.Match[str]) -> str:
+        if match[3]:
+            raise UsageError(
+                f"only names are put in, not {match[0]}…", f"x = {match[3]}…, then {{x}}; or {{{{ for a literal brace"
+            )
         if match[0] in ("{{", "}}", "$$"):
             return match[0][0]
         name = match[1] or match[2]
@@ -121,12 +142,14 @@ def expand(words: Sequence[str], namespace: Mapping[str, Any]) -> list[str]:
             raise UsageError(f"no variable {name!r} is defined", f"write {literal} for the text itself")
         return _text_of(name, namespace[name])
 
-    return [re.sub(r"\{\{|\}\}|\$\$|\{([A-Za-z_]\w*)\}|\$([A-Za-z_]\w*)", value, word) for word in words]
+    return [PLACES.sub(value, word) for word in words]
 
 
 def _text_of(name: str, value: Any) -> str:
-    """A variable's value as the text of a word: lists, dicts and arrays as JSON, a one-row frame as its id."""
+    """A variable's value as the text of a word: lists, arrays and frames as JSON; a row of ours as its id."""
     if hasattr(value, "iloc") and hasattr(value, "columns"):
+        if "azml" not in value.attrs and value.columns[:1].tolist() not in (["run_id"], ["id"], ["name"]):
+            return str(value.to_json(orient="values"))
         if len(value) != 1:
             raise UsageError(f"{name} has {len(value)} rows, one is needed", f"for example one = {name}.iloc[:1]")
         return str(value.iloc[0, 0])
@@ -170,7 +193,7 @@ def parser_of(subcommand: Subcommand) -> Parser:
     """The argparse of one subcommand, made when it is needed."""
     prog = f"%%{subcommand.magic}" if subcommand.magic else f"%azml {subcommand.phrase}"
     parser = Parser(
-        prog=prog.replace("%", "%%") if "%%" in prog else prog,
+        prog=prog,
         description=subcommand.summary + (f"\n\nThe cell: {subcommand.cell}" if subcommand.cell else ""),
         epilog=f"example:\n  {subcommand.example}" if subcommand.example else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -220,6 +243,8 @@ def parse(words: Sequence[str], *, cell: bool = False) -> tuple[Subcommand, dict
 
 def _cut(words: list[str], argument: Argument) -> tuple[list[str], list[str]]:
     """The words before `--`, and those behind it, which belong to somebody else's program."""
+    if words and "--" not in words and not words[0].startswith("-"):
+        return [], words
     if "--" not in words or words[-1] == "--":
         raise UsageError(f"the {argument.name} is missing", "it stands behind --")
     at = words.index("--")
@@ -258,8 +283,8 @@ def run(
     words = split(line) if isinstance(line, str) else list(line)
     if namespace is not None:
         words = expand(words, namespace)
-    if not words or words == ["--help"]:
-        return overview()
+    if (explained := _explained(words)) is not None:
+        return explained
     try:
         subcommand, values = parse(words, cell=cell is not None)
     except HelpAskedFor as asked:
@@ -268,11 +293,30 @@ def run(
         cell = expand([cell], namespace or {})[0]
     if values["output"] and not values["output"].isidentifier():
         raise UsageError(f"{values['output']!r} is no name for a variable")
-    context = Context(state or shared(), values, cell, surface or Silent(), help_of)
-    value = shown_as_curl(context, subcommand) if values["curl"] else subcommand.run(context)
-    if values["output"] and keep is not None:
-        keep(values["output"], value)
+    store = partial(keep, values["output"]) if values["output"] and keep is not None else _forget
+    context = Context(state or shared(), values, cell, surface or Silent(), store, help_of)
+    if values["curl"]:
+        value = shown_as_curl(context, subcommand)
+    else:
+        with noticed(context, subcommand):
+            value = subcommand.run(context)
+    if value is not None:
+        store(value)
     return value
+
+
+def _explained(words: Sequence[str]) -> Text | None:
+    """What to answer a line that only asks what there is: nothing, `--help`, `run --help`, `--version`."""
+    if not words or words[0] in HELP:
+        return overview()
+    if words == ["--version"]:
+        return Text(__version__)
+    bare_noun = len(words) == 2 and words[1] in HELP and (words[0],) not in SUBCOMMANDS and words[0] not in PLURALS
+    return help_of(words[:1]) if bare_noun else None
+
+
+def _forget(value: Any) -> None:
+    """Keep nothing: no `-o` is on the line."""
 
 
 def help_of(words: Sequence[str], *, cell: bool = False) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import ChainMap
 from typing import Any
 
@@ -24,9 +25,11 @@ from .line import help_of, run
 from .subcommands import CELLS
 from .subcommands.schema import Text
 from .subcommands.state import shared
+from .subcommands.surfaces import Terminal
 from .views.stage import Stage
 
 #: A line magic, perhaps assigned, at the start of the cursor's line; or a cell magic in the cell's first line.
+PAUSE_SECONDS = 0.2
 LINE = re.compile(r"(?:^|\n)\s*(?:[\w.,\s\[\]'\"]+=\s*)?%azml[ \t]+([^\n]*)$")
 CELL = re.compile(r"^%%azml_(\w+)[ \t]+([^\n]*)$")
 
@@ -34,20 +37,22 @@ CELL = re.compile(r"^%%azml_(\w+)[ \t]+([^\n]*)$")
 class Notebook:
     """The surface of a cell: lines are printed into it, progress is one output that is updated in place."""
 
+    live = True
     foreground = False
 
-    def __init__(self, shell: InteractiveShell) -> None:
-        self.live = getattr(shell, "kernel", None) is not None
+    def __init__(self) -> None:
         self._handle: Any = None
+        self._shown_at = 0.0
 
     def note(self, text: str) -> None:
         """Print one line that stays."""
         print(text)  # noqa: T201  (the cell's own output)
 
     def progress(self, text: str) -> None:
-        """Show where a wait stands, in place; an empty text takes it away."""
-        if not self.live:
+        """Show where a wait stands, in place and no more often than anybody reads; an empty text takes it away."""
+        if text and time.monotonic() - self._shown_at < PAUSE_SECONDS:
             return
+        self._shown_at = time.monotonic()
         bundle = {"text/plain": text}
         if self._handle is not None:
             self._handle.update(bundle, raw=True)
@@ -101,15 +106,17 @@ class AzmlMagics(Magics):
         """Run a cell magic; as a line magic, which has no body to work on, it explains itself."""
         if cell is None:
             return help_of([word], cell=True)
-        return self._run(f"{word} {line}", cell, local_ns)
+        value = self._run(f"{word} {line}", cell, local_ns)
+        return None if line.rstrip().endswith(";") else value  # IPython looks for it in the cell's last line
 
     def _run(self, line: str, cell: str | None, local_ns: dict[str, Any] | None) -> Any:
         assert self.shell is not None
         variables = self.shell.user_ns
+        kernel = getattr(self.shell, "kernel", None) is not None
         value = run(
             line,
             cell=cell,
-            surface=Notebook(self.shell),
+            surface=Notebook() if kernel else Terminal(foreground=False),
             namespace=ChainMap(local_ns or {}, variables),
             keep=variables.__setitem__,
         )

@@ -62,6 +62,13 @@ def test_braces_and_dollars_can_be_meant_literally():
     assert expand(["{{x}}", "$$top=5", '{"num": 17}', "100%"], {}) == ["{x}", "$top=5", '{"num": 17}', "100%"]
 
 
+@pytest.mark.parametrize("word", ["{run.run_id[0]}", "{f()}", "{rows[0]}"])
+def test_more_than_a_name_is_refused_with_what_to_do(word):
+    with pytest.raises(UsageError, match="only names are put in") as caught:
+        expand([word], {})
+    assert "then {x}" in caught.value.hint
+
+
 @pytest.mark.parametrize("word", ["{nope}", "$nope"])
 def test_an_undefined_variable_is_an_error(word):
     with pytest.raises(UsageError, match="no variable 'nope' is defined"):
@@ -75,6 +82,7 @@ def test_a_frame_of_one_row_stands_for_its_id():
     assert expand(["{run}"], {"run": frame.iloc[:1]}) == ["r_1"]
     with pytest.raises(UsageError, match="run has 2 rows"):
         expand(["{run}"], {"run": frame})
+    assert expand(["{rows}"], {"rows": pd.DataFrame({"a": [5, 7], "b": [6, 8]})}) == ["[[5,6],[7,8]]"]
 
 
 @given(st.text(), st.text())
@@ -109,7 +117,11 @@ def test_the_option_behind_a_plural_stays_an_option():
         ("run", "It knows: "),
         ("runs --expriment x", "did you mean --experiment"),
         ("runs --exp x", "unknown option --exp"),
-        ("runs --top x", "invalid int value: 'x'"),
+        ("runs --top x", "'x' is no whole number of at least 1"),
+        ("runs --top=-1", "'-1' is no whole number of at least 1"),
+        ("runs --status Compleet", "invalid choice: 'Compleet'"),
+        ("submit train.py --arg --x", "a value that begins with a dash"),
+        ("config nope", "nope"),
         ("runs --top 1 --top 2", "--top stands twice"),
         ("runs --tag novalue", "takes KEY=VALUE"),
         ("run show", "required: run"),

@@ -77,7 +77,8 @@ def test_exec_leads_a_program_to_the_emulator_and_gives_its_exit_code(shell: She
     assert shell.type("emulator", "exec", "--", sys.executable, "-c", "raise SystemExit(7)").returncode == 7
     inside = shell.type("emulator", "exec", "--", sys.executable, "-m", "azml_magics", "computes", "--format", "csv")
     assert "cpu-compute" in inside.stdout, inside.stderr
-    assert shell.type("emulator", "exec", "ls").returncode == 2
+    assert shell.type("emulator", "exec", "true").returncode == 0
+    assert shell.type("emulator", "exec", "--").returncode == 2
     assert "cannot be run" in shell.type("emulator", "exec", "--", "no-such-program").stderr
 
 

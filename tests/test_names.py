@@ -18,7 +18,7 @@ def test_names_of_the_emulator(in_process: World):
             thread.join()
     assert "completed" in names.of("experiment")
     assert names.of("compute") in ([], ["cpu-compute"])
-    assert "Running" in names.of("status")
+    assert "poll_seconds" in names.of("setting")
     assert names.of("no-such-noun") == []
 
 

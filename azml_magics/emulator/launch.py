@@ -115,6 +115,7 @@ def _context(service: Service, place: Place, definition: Definition) -> dict[str
         "MLFLOW_TRACKING_URI": f"{service.plain_url}/mlflow/v1.0{place.workspace_path}",
         "MLFLOW_TRACKING_TOKEN": token,
         "MLFLOW_RUN_ID": place.run_id,
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # there are no pages behind the links
         "MLFLOW_EXPERIMENT_ID": place.experiment_id,
         "MLFLOW_EXPERIMENT_NAME": place.experiment,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,11 @@ def trouble_of(reason: str, code: int | None, *, words: str = "", limit: float |
     if reason == "stopped":
         return Trouble("The run's process was stopped.")
     ended = f"Process exited with code {code}." if code is None or code >= 0 else f"Process ended by signal {-code}."
-    return Trouble(f"{_sentence(words)}{ended} The whole output is in user_logs/std_log.txt.")
+    where = "The whole output is in user_logs/std_log.txt."
+    if re.match(r"[A-Za-z_][\w.]*: ", words):  # an exception, or a program's own "name: error: …"
+        return Trouble(f"{_sentence(words)}{ended} {where}")
+    last = f" Its last line: {_sentence(words)}" if words.strip() else " "
+    return Trouble(f"{ended}{last}{where}")
 
 
 def error_of(trouble: Trouble, moment: str) -> dict[str, Any]:

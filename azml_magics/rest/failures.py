@@ -24,12 +24,14 @@ class Failure:
     passing: bool = True
 
 
-def failure_of(error: OSError, host: str, timeout: tuple[float, float]) -> Failure:
-    """What an exception of requests, or of the system below it, means."""
+def failure_of(error: OSError, host: str, timeout: tuple[float, float], *, local: bool = False) -> Failure:
+    """What an exception of requests, or of the system below it, means; `local`: the proxy is the emulator's."""
     import requests
 
     text = str(error)
     if isinstance(error, requests.exceptions.ProxyError):
+        if local and "Tunnel connection failed" not in text:
+            return _failure("the emulator does not answer", "%azml login --local", passing=False)
         refused = "Tunnel connection failed: 40" in text
         said = "refuses the way to" if refused else "does not answer, so there is no way to"
         return _failure(f"the proxy {said} {host}", _PROXY, passing=not refused)

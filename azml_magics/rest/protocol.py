@@ -213,6 +213,11 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def reads(request: Request, operation: Operation) -> bool:
+    """Whether a request only looks: a GET, a page of a query, a POST of a verb that reads."""
+    return request.method in ("GET", "HEAD") or operation.paging is not None or operation.verb in READING
+
+
 def repeatable(request: Request, operation: Operation | None = None) -> bool:
     """Whether sending this twice does no more than sending it once.
 
@@ -221,10 +226,9 @@ def repeatable(request: Request, operation: Operation | None = None) -> bool:
     """
     if request.method in REPEATABLE:
         return True
-    if request.method != "POST":
-        return False
-    reads = operation is not None and (operation.paging is not None or operation.verb in READING)
-    return reads or bool(request.param("runId"))
+    if operation is not None and reads(request, operation):
+        return True
+    return request.method == "POST" and bool(request.param("runId"))
 
 
 def read_page(operation: Operation, answer: Answer) -> tuple[list[dict[str, Any]], str]:

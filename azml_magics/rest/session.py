@@ -19,7 +19,7 @@ from . import download
 from .envelopes import read_scoring_error
 from .paging import pages
 from .polling import Poller
-from .protocol import Answer, Part, Request, Scope, build_request, merge_query, repeatable, with_body
+from .protocol import Answer, Part, Request, Scope, build_request, merge_query, reads, repeatable, with_body
 from .transport import Transport
 
 if TYPE_CHECKING:
@@ -176,6 +176,7 @@ class Session:
             )
         kept = {name: value for name, value in request.headers.items() if name.lower() not in OWN_HEADERS}
         request = replace(request, headers={"Accept": "application/json", **kept}, anonymous=False)
+        self._show("rest", request)
         return self._transport.answer(request, repeat=repeatable(request))
 
     def follow(self, url: str) -> Answer:
@@ -205,6 +206,7 @@ class Session:
         """Ask a deployed service at its own address, with its own key; never with the token."""
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         request = with_body(Request("POST", uri, headers=headers, anonymous=True), body)
+        self._show("scoring.score", request)
         return self._transport.answer(request, repeat=False, read=read_scoring_error).body
 
     def token(self, *, refresh: bool = False) -> AccessToken:
@@ -253,7 +255,7 @@ class Session:
 
     @contextmanager
     def showing(self, operation_id: str) -> Iterator[None]:
-        """Inside, this operation is not sent: RequestShown is raised with its request instead."""
+        """Inside, this operation and whatever else would change something are not sent: RequestShown is raised."""
         self._shown = operation_id
         try:
             yield
@@ -261,7 +263,16 @@ class Session:
             self._shown = ""
 
     def _perform(self, operation_id: str, request: Request, *, idempotent: bool = False) -> Answer:
-        if operation_id == self._shown:
+        resource, operation = locate(operation_id)
+        self._show(operation_id, request, reads=reads(request, operation))
+        try:
+            return self._transport.answer(request, repeat=idempotent or repeatable(request, operation))
+        except NotFoundError as error:
+            if resource.key in operation.keys:  # what the path names is not there; the list tells what is
+                error.hint = f"%azml {resource.plural}"
+            raise
+
+    def _show(self, operation_id: str, request: Request, *, reads: bool = False) -> None:
+        """Raise RequestShown while requests are shown: for the one asked for, and for any that would change things."""
+        if self._shown and (operation_id == self._shown or not reads):
             raise RequestShown(request)
-        _, operation = locate(operation_id)
-        return self._transport.answer(request, repeat=idempotent or repeatable(request, operation))

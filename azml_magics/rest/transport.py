@@ -67,6 +67,7 @@ class Transport:
             # The emulator's own proxy: what the environment says of other proxies is not about it.
             self._http.trust_env = False
             self._http.proxies = dict(proxies)
+        self._local = "127.0.0.1" in dict(proxies or {}).get("https", "")
 
     def token(self, *, refresh: bool = False) -> AccessToken:
         """The ARM token: the data plane takes it too (wire-v1 2.1)."""
@@ -165,7 +166,7 @@ class Transport:
                 if not stream or response.status_code >= 400:
                     response.content  # noqa: B018 - reading it here makes a broken answer a reason to try again
             except OSError as error:
-                return failure_of(error, request.host, self.timeout)
+                return failure_of(error, request.host, self.timeout, local=self._local)
         return response
 
 

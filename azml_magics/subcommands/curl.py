@@ -17,9 +17,9 @@ def shown_as_curl(context: Context, subcommand: Subcommand) -> Any:
     from ..rest import RequestShown
     from ..rest.curl import to_curl
 
-    if not subcommand.operations:
+    if not subcommand.operations and subcommand.phrase != "rest":
         raise UsageError(f"{subcommand.phrase} sends no request of its own")
-    with context.session.showing(subcommand.operations[0]):
+    with context.session.showing(subcommand.operations[0] if subcommand.operations else "rest"):
         try:
             subcommand.run(context)
         except RequestShown as shown:

@@ -13,6 +13,7 @@ from .schema import Argument, Context, Subcommand, Text
 
 if TYPE_CHECKING:
     from ..emulator.ready import Ready
+    from ..rest import Scope
 
 EMULATOR = Resource(
     noun="emulator",
@@ -98,14 +99,19 @@ def status(context: Context) -> Any:
     """Show the running emulator; no row when none runs."""
     from ..emulator.instance import find
 
-    return shown(context, find(data_of(context)))
+    ready = find(data_of(context))
+    if ready is None:
+        context.surface.note("no emulator runs here -> %azml emulator start")
+    return shown(context, ready)
 
 
 def stop(context: Context) -> Any:
     """End the emulator. Its data stays, and runs that it has started go on."""
     from ..emulator import instance
 
-    return Text("the emulator has ended" if instance.stop(data_of(context)) else "no emulator runs here")
+    ended = instance.stop(data_of(context))
+    context.state.leave_local()
+    return Text("the emulator has ended" if ended else "no emulator runs here")
 
 
 def reset(context: Context) -> Any:
@@ -117,7 +123,10 @@ def reset(context: Context) -> Any:
         raise UsageError(f"{data} is no emulator's data directory: nothing is thrown away")
     ran = instance.stop(data)
     shutil.rmtree(data, ignore_errors=True)
-    return shown(context, started(context)) if ran else Text(f"{data} is empty")
+    was_local = context.state.leave_local()
+    if not ran:
+        return Text(f"{data} is empty")
+    return login_local(context) if was_local else shown(context, started(context))
 
 
 def execute(context: Context) -> Any:
@@ -135,9 +144,20 @@ def execute(context: Context) -> Any:
     return Text(output)
 
 
+def scope_at(context: Context, ready: Ready) -> Scope:
+    """What the line chooses, what was chosen before in this emulator, or its first workspace."""
+    from ..rest import Scope
+
+    settings = context.state.settings
+    here = settings.value("subscription") == ready.subscription_id
+    first = {"subscription": ready.subscription_id, "group": ready.resource_group, "workspace": ready.workspace}
+    return Scope(**{part: context[part] or (here and settings.value(part)) or first[part] for part in first})
+
+
 def login_local(context: Context) -> Any:
     """Log in to this machine's emulator, starting it when it does not run."""
-    from ..rest import Scope, Session
+    from ..emulator.instance import find
+    from ..rest import Session
     from ..rest.clouds import by_name
     from ..rest.credentials import ServicePrincipal
     from .session import whoami
@@ -145,6 +165,8 @@ def login_local(context: Context) -> Any:
     need_extra()
     if context["data"]:
         context.state.settings.set("data", str(data_of(context)))
+    if (context["build_environments"] or context["tempo"]) and find(data_of(context)) is not None:
+        context.surface.note("it runs already; its options count from the next start -> %azml emulator stop")
     ready = started(context)
     proxies = {"https": ready.proxy}
     cloud = by_name("AzureCloud")
@@ -157,11 +179,7 @@ def login_local(context: Context) -> Any:
         verify=ready.ca_bundle,
     )
     credential.way = "local"
-    scope = Scope(
-        context["subscription"] or ready.subscription_id,
-        context["group"] or ready.resource_group,
-        context["workspace"] or ready.workspace,
-    )
+    scope = scope_at(context, ready)
     for part in ("subscription", "group", "workspace"):
         context.state.settings.set(part, getattr(scope, part))
     notify = context.surface.progress

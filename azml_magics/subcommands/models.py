@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..catalogue import find
-from ..errors import UsageError
-from .resources import gone
-from .schema import NO_WAIT, Argument, Context, Subcommand
+from ..errors import OperationFailed, UsageError
+from .runs_files import FILES
+from .schema import NO_WAIT, Argument, Context, Subcommand, Text, as_sent
 from .waiting import finish
 
 MODELS = find("model")
@@ -42,20 +42,23 @@ def register(context: Context) -> Any:
     return context.row(MODELS, context.session.call("model.register", body=body), "register")
 
 
-def upload(context: Context, files: list[Path]) -> str:
-    """Upload local files as artifacts of one new container, and return the prefix that names them."""
-    container = f"{secrets.token_hex(8)}"
-    for file in files:
-        if not file.is_file():
-            raise UsageError(f"there is no file {file}")
-        context.session.call(
-            "artifact.upload",
-            keys={"origin": "LocalUpload", "container": container},
-            query={"path": file.name, "allowOverwrite": "true"},
-            body=file,
-        )
-    path = f"/{files[0].name}" if len(files) == 1 else ""
-    return f"LocalUpload/{container}{path}"
+def upload(context: Context, paths: list[Path]) -> str:
+    """Upload local files and folders as artifacts of one new container, and return the prefix that names them."""
+    container = secrets.token_hex(8)
+    for path in paths:
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        if not files or not files[0].is_file():
+            raise UsageError(f"there is no file {path}")
+        for n, file in enumerate(files, 1):
+            context.surface.progress(f"{n} of {len(files)}: {file.name}")
+            context.session.call(
+                "artifact.upload",
+                keys={"origin": "LocalUpload", "container": container},
+                query={"path": file.relative_to(path.parent).as_posix(), "allowOverwrite": "true"},
+                body=file,
+            )
+    context.surface.progress("")
+    return f"LocalUpload/{container}" + (f"/{paths[0].name}" if len(paths) == 1 else "")
 
 
 def asset_url(context: Context, name: str, prefixes: list[str], run_id: str | None = None) -> str:
@@ -94,7 +97,7 @@ def download(context: Context) -> Any:
             target.parent.mkdir(parents=True, exist_ok=True)
             context.session.fetch(str(info["contentUri"]), target)
             rows.append({"path": str(target), "size": target.stat().st_size})
-    return context.frame(find("artifact"), rows, "download")
+    return context.frame(FILES, rows, "download")
 
 
 def deploy(context: Context) -> Any:
@@ -121,14 +124,19 @@ def deploy(context: Context) -> Any:
         },
     }
     poller = context.session.start("service.create", keys={"service": name}, body=body)
-    return finish(context, SERVICES, SERVICES.operation("create"), poller, name)
+    try:
+        return finish(context, SERVICES, SERVICES.operation("create"), poller, name)
+    except OperationFailed as error:
+        error.hint = f"%azml service logs {name}"  # there is what the script said
+        raise
 
 
-def delete_service(context: Context) -> Any:
-    """Delete a service."""
+def logs(context: Context) -> Any:
+    """Return what a service's script printed and what went wrong with it."""
     context.need("subscription", "group", "workspace")
-    context.session.call("service.delete", keys={"service": context["service"]})
-    return context.row(SERVICES, gone(SERVICES, context["service"]), "delete")
+    query = {"tail": context["tail"]} if context["tail"] else {}
+    found = context.session.call("service.logs", keys={"service": context["service"]}, query=query)
+    return as_sent(found) if context["json"] else Text(found.get("content") or "")
 
 
 MODEL = Argument("model", "the model's id: NAME:VERSION", completes="model")
@@ -185,11 +193,14 @@ SUBCOMMANDS = (
         "%azml service create digits --model digits:1 --script score.py",
     ),
     Subcommand(
-        ("service", "delete"),
-        "Delete a service",
-        delete_service,
-        (Argument("service", "the service", completes="service"),),
-        ("service.delete",),
-        "%azml service delete digits",
+        ("service", "logs"),
+        "Show what a service printed",
+        logs,
+        (
+            Argument("service", "the service", completes="service"),
+            Argument("--tail", "only so many last lines", "count", metavar="N"),
+        ),
+        ("service.logs",),
+        "%azml service logs digits --tail 50",
     ),
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..catalogue import find
+from ..settings import SETTINGS
 
 if TYPE_CHECKING:
     from .state import State
@@ -19,7 +20,11 @@ FRESH_SECONDS = 30.0
 #: More names than these help nobody who is typing.
 MOST = 1000
 
-STATUSES = ("Completed", "Failed", "Canceled", "Running", "Queued", "Preparing", "Finalizing", "NotStarted")
+#: Names that need no service.
+FIXED: dict[str, tuple[str, ...]] = {
+    "order": ("created desc", "created asc", "started desc", "ended desc", "status asc", "run_id asc"),
+    "setting": tuple(setting.name for setting in SETTINGS),
+}
 
 
 class Names:
@@ -33,8 +38,8 @@ class Names:
 
     def of(self, noun: str) -> list[str]:
         """The names that are known now, after at most a third of a second; never an error."""
-        if noun == "status":
-            return list(STATUSES)
+        if noun in FIXED:
+            return list(FIXED[noun])
         if not self._state.logged_in:
             return []
         with self._lock:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..catalogue import RESOURCES, Operation, Resource, find
 from ..catalogue.schema import SCOPE, keys_of
-from ..errors import UsageError
+from ..errors import NotFoundError, UsageError
 from .schema import NO_WAIT, TOP, Argument, Context, Subcommand, Text, as_sent
 from .waiting import finish
 
@@ -92,10 +92,13 @@ def perform(context: Context, *, resource: Resource, operation: Operation) -> An
     if operation.long_running:
         poller = context.session.start(operation_id, keys=keys, body=body)
         return finish(context, resource, operation, poller, keys.get(resource.key, ""))
-    answer = context.session.call(operation_id, keys=keys, body=body)
+    answer = context.session.answer(operation_id, keys=keys, body=body)
     if operation.method == "DELETE":
-        return context.row(resource, gone(resource, keys.get(resource.key, "")), operation.verb)
-    return shaped(context, rows, answer, operation.verb)
+        name = keys.get(resource.key, "")
+        if answer.status == 204:
+            raise NotFoundError(f"there is no {resource.noun} {name}", f"%azml {resource.plural}", status=204)
+        return context.row(resource, gone(resource, name), operation.verb)
+    return shaped(context, rows, answer.body, operation.verb)
 
 
 def shaped(context: Context, rows: Resource, answer: Any, verb: str) -> Any:

@@ -21,6 +21,12 @@ AT_ONCE = 8
 #: Run ids in one filter of a metrics query; more would make a filter that no URL or body limit is known for.
 IDS_AT_ONCE = 50
 
+#: Every status that run history knows (wire-v1 5).
+STATUSES = (
+    "NotStarted", "Unapproved", "Pausing", "Paused", "Starting", "Provisioning", "Preparing", "Queued", "Running",
+    "Finalizing", "NotResponding", "CancelRequested", "Completed", "Failed", "Canceled",
+)  # fmt: skip
+
 DETAILS = (
     Column("error", "_reason"),
     Column("script", "runDefinition.script|runDefinition.Script"),
@@ -275,14 +281,19 @@ SUBCOMMANDS = (
         list_runs,
         (
             Argument("--experiment", "of this experiment", metavar="NAME", completes="experiment"),
-            Argument("--status", "of this status, again for more", many=True, metavar="STATUS", completes="status"),
+            Argument("--status", "of this status, again for more", many=True, metavar="STATUS", choices=STATUSES),
             Argument("--since", "created since: a date, or 30m, 12h, 7d ago", metavar="TIME"),
             Argument("--until", "created until", metavar="TIME"),
             Argument("--compute", "on this compute", metavar="NAME", completes="compute"),
             Argument("--tag", "with this tag, again for more", "pair", many=True, metavar="K=V"),
             Argument("--type", "of this run type", metavar="TYPE"),
             Argument("--parent", "the children of this run", metavar="ID", completes="run"),
-            Argument("--order-by", "created, started, ended, status or run_id, and asc or desc", metavar="ORDER"),
+            Argument(
+                "--order-by",
+                "created, started, ended, status or run_id, and asc or desc",
+                metavar="ORDER",
+                completes="order",
+            ),
             TOP,
             *COLUMNS,
         ),

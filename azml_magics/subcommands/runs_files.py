@@ -15,10 +15,10 @@ from .schema import TOP, Argument, Context, Subcommand, Text
 from .waiting import wait_for_run
 
 ARTIFACTS = find("artifact")
-LOGS = Resource(
-    noun="log",
-    plural="logs",
-    summary="A log file of a run",
+FILES = Resource(
+    noun="file",
+    plural="files",
+    summary="A file and its size: a log of a run, or what was downloaded",
     operations=(),
     columns=(Column("path", "path"), Column("size", "size", "int")),
 )
@@ -62,7 +62,7 @@ def logs(context: Context) -> Any:
     links = log_links(context, run_id)
     if context["list"]:
         rows = [{"path": path, "size": context.session.size_of(link)} for path, link in sorted(links.items())]
-        return context.frame(LOGS, rows, "logs")
+        return context.frame(FILES, rows, "logs")
     name = context["file"] or main_log(links)
     if name not in links:
         if not context["file"]:
@@ -141,7 +141,7 @@ def download(context: Context) -> Any:
         context.session.fetch(link, target)
         rows.append({"path": str(target), "size": target.stat().st_size})
     context.surface.progress("")
-    return context.frame(ARTIFACTS, rows, "download")
+    return context.frame(FILES, rows, "download")
 
 
 SUBCOMMANDS = (
@@ -153,7 +153,7 @@ SUBCOMMANDS = (
             RUN,
             Argument("--list", "list the log files", "flag"),
             Argument("--file", "this log instead of the main one", metavar="PATH"),
-            Argument("--tail", "only so many last lines", "int", metavar="N"),
+            Argument("--tail", "only so many last lines", "count", metavar="N"),
             Argument("--follow", "go on until the run has ended", "flag"),
         ),
         ("run.details", "artifact.links"),

@@ -17,8 +17,13 @@ if TYPE_CHECKING:
     from ..rest import Scope, Session
     from .state import State
 
-#: How an argument's text is read. "pair" is KEY=VALUE, "flag" takes no value, "rest" is all that follows.
-Kind = Literal["text", "int", "float", "flag", "pair", "rest"]
+#: How an argument's text is read.
+#: "count" is 1 or more, "pair" is KEY=VALUE, "flag" takes no value, "rest" is all that follows.
+Kind = Literal["text", "int", "count", "float", "flag", "pair", "rest"]
+
+
+#: A notebook shows so many lines of a text, the last ones: megabytes of a log in a cell help nobody.
+SHOWN_ROWS = 500
 
 
 class Text(str):
@@ -30,7 +35,10 @@ class Text(str):
         return str(self)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        for n, row in enumerate(self.splitlines()):
+        rows = self.splitlines()
+        if left_out := max(0, len(rows) - SHOWN_ROWS):
+            rows = [f"({left_out:,} lines above are in the value; --tail N asks for fewer)", *rows[left_out:]]
+        for n, row in enumerate(rows):
             if n:
                 printer.break_()
             printer.text(row)
@@ -128,6 +136,8 @@ class Context:
     values: Mapping[str, Any]
     cell: str | None = None
     surface: Surface = field(default_factory=Silent)
+    #: Takes a value for `-o NAME` before the end: a word that waits gives what it has, in case the wait fails.
+    keep: Callable[[Any], None] = field(default=lambda value: None)
     #: Explains words: given by `line`, which alone knows the grammar.
     explain: Callable[[Sequence[str]], Text] = field(default=lambda words: Text(""))
 
@@ -201,4 +211,4 @@ OUTPUT = Argument("--output", "also keep the result in this variable", metavar="
 EVERYWHERE = (CURL, JSON, OUTPUT)
 
 NO_WAIT = Argument("--no-wait", "return the poller at once instead of waiting for the end", "flag")
-TOP = Argument("--top", "at most so many rows", "int", metavar="N")
+TOP = Argument("--top", "at most so many rows", "count", metavar="N")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..catalogue import Column, Resource
-from ..errors import NotFoundError, UsageError
+from ..errors import NotFoundError, ServiceError, UsageError
 from .schema import Argument, Context, Subcommand, Text, as_sent
 
 #: What an answer of plain values is shown as.
@@ -27,7 +27,12 @@ def score(context: Context) -> Any:
     """Send rows to a service, named or by its URI, and return its answer as a frame."""
     body = payload(context)
     uri, key = address(context, context["target"])
-    answer = context.session.score(uri, key, body)
+    try:
+        answer = context.session.score(uri, key, body)
+    except ServiceError as error:
+        if error.status >= 500 and "://" not in context["target"]:
+            error.hint = f"%azml service logs {context['target']}"
+        raise
     return as_sent(answer) if context["json"] else shaped(context, answer)
 
 

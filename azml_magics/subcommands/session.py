@@ -114,7 +114,7 @@ def whoami(context: Context) -> Any:
 def use(context: Context) -> Any:
     """Choose the subscription, the group and the workspace that the next words are about."""
     choose(context)
-    if context["remember"]:
+    if context["remember"] or context.surface.foreground:  # a terminal's next process starts anew
         for part in ("subscription", "group", "workspace"):
             if context[part]:
                 context.state.settings.remember(part, context[part])
@@ -126,8 +126,12 @@ def use(context: Context) -> Any:
 def config(context: Context) -> Any:
     """Show every setting, its value and where it came from; with NAME VALUE, change one."""
     settings, name, value = context.state.settings, context["name"], context["value"]
+    if name:
+        settings.found(name)  # an unknown one is an error before anything is changed
     if name and context["unset"]:
         settings.unset(name)
+        if context["remember"]:
+            settings.remember(name, None)
     elif name and value is not None:
         (settings.remember if context["remember"] else settings.set)(name, value)
     rows = [dict(row) for row in settings.table()]
@@ -199,7 +203,7 @@ SUBCOMMANDS = (
         "Show or change the settings",
         config,
         (
-            Argument("name", "the setting", required=False),
+            Argument("name", "the setting", required=False, completes="setting"),
             Argument("value", "its new value", required=False),
             Argument("--unset", "go back to where the value came from before", "flag"),
             Argument("--remember", "keep the value in the user file", "flag"),
@@ -211,7 +215,7 @@ SUBCOMMANDS = (
         ("help",),
         "Explain a word",
         show_help,
-        (Argument("words", "the words", many=True, required=False),),
+        (Argument("words", "the words", many=True, required=False, completes="word"),),
         example="%azml help run show",
     ),
 )

@@ -50,6 +50,15 @@ class State:
         """Whether there is a session."""
         return self._session is not None
 
+    def leave_local(self) -> bool:
+        """Forget the session if it is one with the emulator; whether it was."""
+        local = self._session is not None and getattr(self._session.credential, "way", "") == "local"
+        if local:
+            self.leave()
+            for part in ("subscription", "group", "workspace"):
+                self.settings.unset(part)
+        return local
+
     def enter(self, session: Session) -> None:
         """Keep the session of a login."""
         self._session = session

@@ -38,10 +38,12 @@ def submit_path(context: Context) -> Any:
     if not path.exists():
         raise UsageError(f"there is no {path}", "a script, or a folder with --script NAME")
     if path.is_file():
+        if path.suffix != ".py":
+            raise UsageError(f"{path} is no Python script", "a .py file, or a folder with --script NAME")
         return submit(context, path.name, file=path)
-    script = context["script"]
+    scripts = sorted(p.name for p in path.glob("*.py"))
+    script = context["script"] or (scripts[0] if len(scripts) == 1 else "")
     if not script:
-        scripts = sorted(p.name for p in path.glob("*.py"))
         raise UsageError(f"which script of {path}? It has: {', '.join(scripts) or 'none'}", "add --script NAME")
     if not (path / script).is_file():
         raise UsageError(f"{path} has no {script}", "add --script NAME")
@@ -87,20 +89,20 @@ def after_start(context: Context, experiment: str, run_id: str) -> Any:
         document = context.session.call("run.update", keys={"run": run_id}, body=body)
     else:
         document = context.session.call("run.show", keys={"run": run_id})
+    frame = context.frame(RUNS, named(context, [document]), "submit")
+    context.keep(frame)
     if context["watch"]:
         watch_run(context, run_id)
     if context["wait"]:
         document = wait_for_run(context, run_id)
         complain_of(context, document)
-    return context.frame(RUNS, named(context, [document]), "submit")
+        return context.frame(RUNS, named(context, [document]), "submit")
+    # beside a live view a row that says "NotStarted" for ever would only mislead
+    return None if context["watch"] and context.surface.live else frame
 
 
 def definition_of(context: Context, script: str, target: str, conda: Mapping[str, Any] | None) -> dict[str, Any]:
     """The run definition of the line."""
-    if context["node_count"] < 1:
-        raise UsageError("--node-count is at least 1")
-    if context["max_seconds"] < 1:
-        raise UsageError("--max-seconds is at least 1")
     return run_definition(
         script=script,
         arguments=context["arg"],
@@ -159,8 +161,8 @@ OPTIONS = (
     Argument("--conda", "a conda file with the packages", metavar="FILE", completes="path"),
     Argument("--pip", "a pip requirement, again for more", many=True, metavar="PKG"),
     Argument("--image", "the container image", metavar="IMAGE"),
-    Argument("--node-count", "how many nodes", "int", 1, metavar="N"),
-    Argument("--max-seconds", "end it after so many seconds", "int", MAX_SECONDS, metavar="S"),
+    Argument("--node-count", "how many nodes", "count", 1, metavar="N"),
+    Argument("--max-seconds", "end it after so many seconds", "count", MAX_SECONDS, metavar="S"),
     Argument("--env", "an environment variable, again for more", "pair", many=True, metavar="K=V"),
     Argument("--tag", "a tag, again for more", "pair", many=True, metavar="K=V"),
     Argument("--watch", "show it live", "flag"),

@@ -42,7 +42,7 @@ def delays(longest: float) -> Iterator[float]:
     pause = 0.3
     while True:
         yield min(pause, longest)
-        pause *= 1.5
+        pause *= 1.25
 
 
 def until(
@@ -96,6 +96,8 @@ def wait_for_run(
         raise Interrupted(f"no longer waiting; run {run_id} goes on", f"%azml run cancel {run_id} stops it") from None
     finally:
         context.surface.progress("")
+    if context.state.stage is not None:
+        context.state.stage.refresh()  # a view above this cell shows the end now, not at its next turn
     if document is None:
         raise Interrupted(f"run {run_id} has not ended in {timeout:g} s and goes on", f"%azml run watch {run_id}")
     return document
@@ -107,14 +109,11 @@ def complain_of(context: Context, document: Mapping[str, Any]) -> None:
         return
     run_id = str(document.get("runId"))
     details = context.session.call("run.details", keys={"run": run_id})
-    reason = reason_of(details) or "no reason given"
-    raise RunFailed(
-        f"run {run_id} ended {document.get('status')}: {reason}",
-        f"%azml run logs {run_id}",
-        status=200,
-        code=str(document.get("status")),
-        raw=details,
-    )
+    reason = reason_of(details)
+    status = str(document.get("status"))
+    said = f"run {run_id} " + ("was canceled" if status == "Canceled" else f"ended {status}")
+    said += f": {reason}" if reason else ""
+    raise RunFailed(said, f"%azml run logs {run_id}", status=200, raw=details)
 
 
 def reason_of(document: Mapping[str, Any]) -> str:

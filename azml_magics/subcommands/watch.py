@@ -8,8 +8,8 @@ from typing import Any
 from ..records import when
 from ..views.snapshot import Metric, Snapshot
 from .runs import RUN, named, stop
-from .runs_files import log_links, main_log, text_at
-from .schema import Argument, Context, Subcommand
+from .runs_files import follow, log_links, main_log, text_at
+from .schema import Argument, Context, Subcommand, Text
 from .waiting import reason_of
 
 #: The view shows a log's end; the whole of it is for `run logs`.
@@ -24,10 +24,14 @@ def watch(context: Context) -> Any:
 
 
 def watch_run(context: Context, run_id: str, interval: float | None = None) -> Any:
-    """Show the view, or return it where nothing can be live."""
+    """Show the view; where nothing can be live, follow the log and return the text of the end."""
+    from ..views.html import run_text
     from ..views.monitor import RunMonitor
 
     stage = context.state.stage if context.surface.live else None
+    if stage is None:
+        follow(context, run_id)
+        return Text(run_text(looker(context, run_id)()))
     monitor = RunMonitor(
         looker(context, run_id),
         interval=interval or context.state.settings.value("poll_seconds"),

@@ -103,6 +103,11 @@ class RunMonitor(anywidget.AnyWidget):
                 self._paused, self.live = True, False
                 self._stage.poller.remove(self._key)
 
+    def refresh(self) -> None:
+        """Look at the service now, unless it is paused or over."""
+        if self.live:
+            self._turn()
+
     def close(self) -> None:
         """Stop polling and leave the static face in the widget's place."""
         with self._lock:

@@ -26,6 +26,9 @@ class Publish(Protocol):
 class View(Protocol):
     """Something live that can be ended."""
 
+    def refresh(self) -> None:
+        """Look at the service now."""
+
     def close(self) -> None:
         """Stop asking, leave the static face behind, and have the stage forget it."""
 
@@ -80,6 +83,11 @@ class Stage:
         """The views that are live, each once."""
         with self._lock:
             return list(dict.fromkeys(view for shown in self._views.values() for _, view in shown))
+
+    def refresh(self) -> None:
+        """Have every live view look at the service now, on the caller's thread."""
+        for view in self.views():
+            view.refresh()
 
     def close(self) -> None:
         """End every view and the poller."""
