@@ -98,8 +98,8 @@ class ServiceError(AzmlError):
 
     def __str__(self) -> str:
         code = "" if self.code == type(self).__name__ else self.code
-        head = f"{code} ({self.status})".strip() if self.status != 200 else code
-        said = f"{head}: {self.message}" if head else self.message
+        status = f"({self.status})" if self.status not in (0, 200, 204) else ""
+        said = f"{code} {status}: {self.message}".lstrip() if code else f"{self.message} {status}".rstrip()
         return f"{said} -> {self.hint}" if self.hint else said
 
 

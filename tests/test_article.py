@@ -546,3 +546,25 @@ def test_what_the_service_sent_is_there_for_code_and_shows_no_secret(in_process:
     answered = in_process.azml("rest POST listKeys --query api-version=2019-11-01")
     assert answered["userStorageKey"] == keys["userStorageKey"]
     assert keys["userStorageKey"] not in repr(answered)
+
+
+def test_row_16_a_registry_that_was_deleted_or_has_no_admin_access(in_process: World):
+    scope = in_process.state.scope
+    group = f"/subscriptions/{scope.subscription}/resourceGroups/{scope.group}"
+    registry = f"{group}/providers/Microsoft.ContainerRegistry/registries/emulatorregistry"
+    version = "--query api-version=2019-05-01"
+    assert in_process.azml(f"rest GET {registry} {version}")["properties"]["adminUserEnabled"] is True
+    in_process.azml(f"rest DELETE {registry} {version}")
+    with pytest.raises(RunFailed, match=r"does not exist any more.*az acr create --name emulatorregistry"):
+        in_process.azml(f"run wait {submitted(in_process)}")
+    in_process.azml(f"rest PUT {registry} {version}", cell='{"properties": {"adminUserEnabled": false}}')
+    with pytest.raises(RunFailed, match=r"admin user.*az acr update --name emulatorregistry --admin-enabled true"):
+        in_process.azml(f"run wait {submitted(in_process)}")
+    in_process.azml(f"rest PUT {registry} {version}", cell='{"properties": {"adminUserEnabled": true}}')
+    assert in_process.azml(f"run wait {submitted(in_process)}").status[0] == "Completed"
+
+
+def test_row_16_a_workspace_that_was_moved_is_not_found_and_says_what_that_means(world: World):
+    with pytest.raises(NotFoundError) as caught:
+        world.azml("workspace show moved-away")
+    assert "moved" in caught.value.hint

@@ -3,7 +3,7 @@
 No words are made of these rows; the session and the emulator read them.
 """
 
-from .schema import ML, SUBSCRIPTION, Operation, Resource
+from .schema import GROUP, ML, SUBSCRIPTION, Operation, Resource
 
 STATUS = SUBSCRIPTION + ML + "/locations/{location}"
 
@@ -95,6 +95,21 @@ OPERATIONS = Resource(
     ),
 )
 
+#: A storage account, a key vault, Application Insights, a container registry: what a workspace stands on.
+NEIGHBOUR = GROUP + "/providers/{provider}/{kind}/{dependency}"
+DEPENDENCIES = Resource(
+    noun="dependency",
+    plural="dependencies",
+    summary="A resource that a workspace stands on",
+    api_version="2019-05-01",
+    key="dependency",
+    operations=(
+        Operation("show", "GET", NEIGHBOUR, "Show one dependency", word=False),
+        Operation("create", "PUT", NEIGHBOUR, "Create or replace a dependency", body="json", word=False),
+        Operation("delete", "DELETE", NEIGHBOUR, "Delete a dependency", word=False),
+    ),
+)
+
 BLOBS = Resource(
     noun="blob",
     plural="blobs",
@@ -136,4 +151,4 @@ SCORING = Resource(
     ),
 )
 
-RESOURCES = (IDENTITY, CLOUD, OPERATIONS, BLOBS, SCORING)
+RESOURCES = (IDENTITY, CLOUD, OPERATIONS, DEPENDENCIES, BLOBS, SCORING)

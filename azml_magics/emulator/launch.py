@@ -46,6 +46,31 @@ class Noted(io.TextIOBase):
         return len(text)
 
 
+def registry_trouble(service: Service, workspace_path: str) -> str:
+    """Why a workspace's images cannot be had, with the remedy; empty when nothing is wrong or it has no registry yet.
+
+    The article: a workspace breaks when its registry is deleted; azureml-examples#3463 is what one without admin
+    access says. The emulator pulls no image, but refuses as the service does.
+    """
+    workspace = service.store.get("workspace", workspace_path.lower()) or {}
+    registry = str((workspace.get("properties") or {}).get("containerRegistry") or "")
+    if not registry:
+        return ""
+    name = registry.rpartition("/")[2]
+    document = service.store.get("dependency", registry.lower())
+    if document is None:
+        return (
+            f"The workspace's container registry {name} does not exist any more. "
+            f"Create it again under the same name: az acr create --name {name} --admin-enabled true."
+        )
+    if document["properties"].get("adminUserEnabled") is False:
+        return (
+            f"The image cannot be pulled: the admin user of the container registry {name} is disabled. Enable it "
+            f"and synchronize the workspace's keys: az acr update --name {name} --admin-enabled true."
+        )
+    return ""
+
+
 def prepare(service: Service, submission: Submission) -> Execution | Trouble:
     """Lay out a run's folder and find its interpreter; what is wrong with them is returned, not raised."""
     place, definition = submission.place, submission.definition
@@ -59,6 +84,8 @@ def prepare(service: Service, submission: Submission) -> Execution | Trouble:
             unpack(archive, place.code)
     except (BadArchive, OSError) as problem:
         return Trouble(f"The zip could not be unpacked: {problem}", "BadArgument")
+    if missing := registry_trouble(service, place.workspace_path):
+        return Trouble(missing, "ImageBuildFailure")
     try:
         interpreter = service.environments.interpreter(definition.environment, Noted(place.folder))
     except BuildFailed as problem:

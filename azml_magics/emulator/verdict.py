@@ -11,6 +11,7 @@ from .service import REGION
 COMPLETED, FAILED, CANCELED = "Completed", "Failed", "Canceled"
 ENDED = frozenset({COMPLETED, FAILED, CANCELED})
 LONGEST = 2000
+OWN_INTERPRETER = "Packages come from the emulator's own interpreter unless it was started with --build-environments."
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ def trouble_of(reason: str, code: int | None, *, words: str = "", limit: float |
         return Trouble("The run's process was stopped.")
     ended = f"Process exited with code {code}." if code is None or code >= 0 else f"Process ended by signal {-code}."
     where = "The whole output is in user_logs/std_log.txt."
+    if words.startswith("ModuleNotFoundError"):
+        where = f"{OWN_INTERPRETER} {where}"
     if re.match(r"[A-Za-z_][\w.]*: ", words):  # an exception, or a program's own "name: error: …"
         return Trouble(f"{_sentence(words)}{ended} {where}")
     last = f" Its last line: {_sentence(words)}" if words.strip() else " "

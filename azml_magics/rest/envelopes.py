@@ -58,7 +58,7 @@ HINTS: Mapping[str, str] = {
     "SubscriptionNotFound": "%azml subscriptions shows those of this login; those of another tenant need " + _TENANT,
     "InvalidSubscriptionId": "%azml subscriptions shows the ids",
     "ResourceGroupNotFound": "%azml groups shows those of the subscription; %azml use WORKSPACE --group GROUP",
-    "ResourceNotFound": _NAMES,
+    "ResourceNotFound": f"{_NAMES}; a workspace that was moved to another subscription is not supported",
     # 403 also hides that a thing does not exist (service-facts 12), so the scope comes first.
     "AuthorizationFailed": "check the scope (%azml config), then ask its owner for a role "
     "(AzureML Data Scientist, Contributor); a role just given needs a new %azml login",

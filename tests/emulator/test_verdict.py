@@ -36,3 +36,15 @@ def test_very_long_last_words_are_cut():
 def test_an_error_has_a_list_of_details_and_an_inner_code():
     error = error_of(Trouble("No.", "ImageBuildFailure"), "2026-01-01T00:00:00.0000000+00:00")["error"]
     assert (error["code"], error["details"], error["innerError"]["code"]) == ("UserError", [], "ImageBuildFailure")
+
+
+def test_a_missing_package_says_where_packages_come_from():
+    trouble = trouble_of("exited", 1, words="ModuleNotFoundError: No module named 'x'")
+    assert trouble is not None
+    assert "--build-environments" in trouble.message
+
+
+def test_a_last_line_that_is_no_exception_is_named_as_one():
+    trouble = trouble_of("exited", 2, words="a")
+    assert trouble is not None
+    assert trouble.message.startswith("Process exited with code 2. Its last line: a.")
