@@ -103,6 +103,8 @@ def test_row_5_experiments(world: World):
     assert list(frame.columns) == ["name", "experiment_id", "created", "archived", "tags"]
     assert name in set(frame.name)
     assert world.azml(f"experiment show {name}").name[0] == name
+    assert world.azml(f"experiment archive {name}").archived.notna()[0]
+    assert world.azml(f"experiment archive {name} --undo").archived.isna()[0]
 
 
 def test_row_6_models(world: World):

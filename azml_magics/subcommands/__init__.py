@@ -1,13 +1,14 @@
 """Every phrase of `%azml`: those written by hand, then NOUN VERB for the rest of the catalogue."""
 
 from ..catalogue import RESOURCES
-from . import arm, emulator, models, rest, runs, runs_files, score, session, submit, watch
+from . import arm, emulator, experiments, models, rest, runs, runs_files, score, session, submit, watch
 from .resources import subcommands
 from .schema import Subcommand
 
 _BY_HAND = (
     *session.SUBCOMMANDS,
     *arm.SUBCOMMANDS,
+    *experiments.SUBCOMMANDS,
     *runs.SUBCOMMANDS,
     *runs_files.SUBCOMMANDS,
     *watch.SUBCOMMANDS,
