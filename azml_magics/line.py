@@ -36,8 +36,19 @@ def count(text: str) -> int:
     return int(text)
 
 
+def seconds(text: str) -> float:
+    """A time span above zero; not a number and for ever are none."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return number
+
+
 HELP = ("--help", "-h")
-KINDS = {"text": str, "int": int, "count": count, "float": float, "pair": str, "rest": str}
+KINDS = {"text": str, "int": int, "count": count, "seconds": seconds, "pair": str, "rest": str}
 
 
 class HelpAskedFor(Exception):

@@ -122,6 +122,8 @@ def test_the_option_behind_a_plural_stays_an_option():
         ("runs --status Compleet", "invalid choice: 'Compleet'"),
         ("submit train.py --arg --x", "a value that begins with a dash"),
         ("config nope", "nope"),
+        ("run watch x --interval 0", "no number of seconds above 0"),
+        ("run wait x --timeout nan", "no number of seconds above 0"),
         ("runs --top 1 --top 2", "--top stands twice"),
         ("runs --tag novalue", "takes KEY=VALUE"),
         ("run show", "required: run"),

@@ -195,7 +195,7 @@ STARTING = (
     DATA,
     Argument("--tempo", "how fast it makes things happen", default="at-once", choices=("at-once", "demo", "real")),
     Argument("--build-environments", "build a run's conda and pip packages instead of using this interpreter", "flag"),
-    Argument("--idle-exit", "end after so many seconds without a request or a run", "float", metavar="SECONDS"),
+    Argument("--idle-exit", "end after so many seconds without a request or a run", "seconds", metavar="SECONDS"),
 )
 
 SUBCOMMANDS = (

@@ -108,9 +108,12 @@ def filter_of(context: Context) -> str:
 def moment(text: str) -> datetime:
     """A time as people type it: an ISO date or time (UTC), or so long ago: 30m, 12h, 7d."""
     unit = {"m": "minutes", "h": "hours", "d": "days"}.get(text[-1:])
-    if unit and text[:-1].isdigit():
-        return datetime.now(UTC) - timedelta(**{unit: int(text[:-1])})
-    found = when(text)
+    try:
+        if unit and text[:-1].isdecimal():
+            return datetime.now(UTC) - timedelta(**{unit: int(text[:-1])})
+        found = when(text)
+    except OverflowError:  # before all calendars
+        found = None
     if found is None:
         raise UsageError(f"{text!r} is no time", "2026-01-31, 2026-01-31T12:00, or 30m, 12h, 7d ago")
     return found
@@ -337,7 +340,7 @@ SUBCOMMANDS = (
         ("run", "wait"),
         "Wait until runs have ended; fails when one did not complete",
         wait,
-        (SOME_RUNS, Argument("--timeout", "give up waiting after so many seconds", "float", metavar="S")),
+        (SOME_RUNS, Argument("--timeout", "give up waiting after so many seconds", "seconds", metavar="S")),
         ("run.show", "run.details"),
         "%azml run wait digits_1",
     ),

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from .state import State
 
 #: How an argument's text is read.
-#: "count" is 1 or more, "pair" is KEY=VALUE, "flag" takes no value, "rest" is all that follows.
-Kind = Literal["text", "int", "count", "float", "flag", "pair", "rest"]
+#: "count" is 1 or more, "seconds" more than 0, "pair" is KEY=VALUE, "flag" takes no value, "rest" is all that follows.
+Kind = Literal["text", "int", "count", "seconds", "flag", "pair", "rest"]
 
 
 #: A notebook shows so many lines of a text, the last ones: megabytes of a log in a cell help nobody.

@@ -100,7 +100,7 @@ SUBCOMMANDS = (
         ("run", "watch"),
         "Show a run live, until it ends",
         watch,
-        (RUN, Argument("--interval", "seconds between two looks", "float", metavar="S")),
+        (RUN, Argument("--interval", "seconds between two looks", "seconds", metavar="S")),
         ("run.details", "run.metrics", "artifact.links"),
         "%azml run watch digits_1",
     ),
