@@ -16,6 +16,10 @@ from typing import Any
 PLAIN = frozenset({"python", "pytorch", "tensorflow", "cntk"})
 MASK = "********"
 LOCAL = "local"
+#: Numbers are 32-bit integers in the specification.
+LARGEST = 2**31 - 1
+#: A node is a slot in memory here; no cluster of the service is so large.
+MOST_NODES = 10_000
 
 _SECRET = re.compile(
     r"secret|passw|pwd|token|credential|connection_?string|(api|access|account|private|storage)_?key"
@@ -151,8 +155,10 @@ def _arguments(configuration: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _node_count(configuration: Mapping[str, Any]) -> int:
     count = _number(configuration, "NodeCount", 1)
-    if not 1 <= count < float("inf") or count != int(count):
+    if not 1 <= count <= LARGEST or count != int(count):
         raise BadDefinition("Configuration.NodeCount is not a whole number of at least 1.")
+    if count > MOST_NODES:
+        raise BadDefinition(f"Configuration.NodeCount is {count:.0f}; the emulator holds at most {MOST_NODES}.")
     return int(count)
 
 
@@ -160,7 +166,7 @@ def _seconds(configuration: Mapping[str, Any]) -> float | None:
     if pick(configuration, "MaxRunDurationSeconds") is None:
         return None
     seconds = _number(configuration, "MaxRunDurationSeconds", 0)
-    if not 0 < seconds < float("inf"):
+    if not 0 < seconds <= LARGEST:
         raise BadDefinition("Configuration.MaxRunDurationSeconds is not a number above 0.")
     return seconds
 

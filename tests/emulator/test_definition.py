@@ -69,6 +69,8 @@ def test_a_file_without_a_configuration_is_refused(data, text):
         ({"NodeCount": 1.5}, "NodeCount"),
         ({"NodeCount": True}, "NodeCount"),
         ({"MaxRunDurationSeconds": 0}, "MaxRunDurationSeconds"),
+        ({"NodeCount": 3_000_000}, "at most 10000"),
+        ({"MaxRunDurationSeconds": 1e30}, "MaxRunDurationSeconds"),
         ({"MaxRunDurationSeconds": -3}, "MaxRunDurationSeconds"),
         ({"MaxRunDurationSeconds": "soon"}, "MaxRunDurationSeconds"),
         ({"Framework": "PySpark"}, "PySpark"),

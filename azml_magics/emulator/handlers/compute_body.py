@@ -202,7 +202,7 @@ def _scale(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _count(settings: Mapping[str, Any], key: str, default: int | None = None) -> int:
     value = settings.get(key, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
         raise refused(f"scaleSettings.{key} is a whole number, 0 or more, and not '{value}'.")
     return value
 
