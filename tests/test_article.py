@@ -5,6 +5,7 @@ Each runs in this process and through a real socket with TLS.
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import textwrap
@@ -570,3 +571,29 @@ def test_row_16_a_workspace_that_was_moved_is_not_found_and_says_what_that_means
     with pytest.raises(NotFoundError) as caught:
         world.azml("workspace show moved-away")
     assert "moved" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        '{"Configuration": {"Script": "hello.py", "Target": "local", "JobName": "\\ud800"}}',
+        '{"Configuration": {"Script": "hello.py", "Target": "local", "Odd": NaN}}',
+        '{"Configuration": {"Script": "hello.py", "Target": "local", "Deep": ' + "[" * 900 + "]" * 900 + "}}",
+        '{"Configuration": ' + "9" * 5000 + "}",
+        "[" * 100_000,
+        "\x00",
+    ],
+    ids=["surrogate", "nan", "deep", "huge", "endless", "nul"],
+)
+def test_a_definition_that_no_document_can_hold_is_refused_or_taken_but_never_breaks(in_process: World, definition):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("hello.py", SCRIPT)
+    answer = in_process.http.post(
+        f"{API}/execution/v1.0{in_process.workspace}/experiments/e/startrun",
+        files={"runDefinitionFile": ("d.json", definition), "projectZipFile": ("p.zip", archive.getvalue())},
+        headers={"Authorization": f"Bearer {in_process.state.session.token().token}"},
+        timeout=10,
+    )
+    assert answer.status_code in (200, 400)
+    assert "EmulatorBug" not in answer.text

@@ -24,6 +24,7 @@ from .exchange import Exchange
 from .journal import Journal
 from .routes import Match, Place, Router, place
 from .service import Call, Fault, Handler, Part, Reply, Service
+from .store import Unkept
 from .threads import Threads
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,9 @@ class App:
             error = fault
         except ClientDisconnect:
             raise
+        except (Unkept, UnicodeError, RecursionError):
+            asked = exchange.match.operation if exchange.match else None
+            error = unreadable(asked, "it holds text or numbers that JSON does not allow, or is nested too deep")
         except Exception:
             # never a 5xx: each costs an official client 16 requests (wire-v1 3.3)
             log.exception("%s %s: %s", exchange.method, exchange.raw_path, exchange.operation_id)

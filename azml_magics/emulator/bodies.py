@@ -58,9 +58,9 @@ def decode(operation: Operation, content: bytes) -> Any:
         raise unreadable(operation, f"the body is not JSON: {type(error).__name__}") from None
 
 
-def unreadable(operation: Operation, reason: str) -> Fault:
-    """The 400 for a body that cannot be read, in the words of ARM's gateway or of the data plane."""
-    if operation.host == "arm":
+def unreadable(operation: Operation | None, reason: str) -> Fault:
+    """The 400 for a request that cannot be read, in the words of ARM's gateway or of the data plane."""
+    if operation is None or operation.host == "arm":
         text = f"The request content was invalid and could not be deserialized: '{reason}'."
         return Fault(400, "InvalidRequestContent", text)
     return Fault(400, "UserError", f"The request could not be read: {reason}.", inner="BadArgument")

@@ -45,6 +45,10 @@ class StoreError(Exception):
     """The file cannot be used, or SQLite gave up on it."""
 
 
+class Unkept(ValueError):
+    """A document that JSON cannot hold: a number that is none, half a character, nesting without end."""
+
+
 class Exists(Exception):
     """A document of that kind and key is there already."""
 
@@ -323,7 +327,12 @@ def _distrust(database: sqlite3.Connection) -> str:
 
 def _text(body: Document) -> str:
     """A body as it is kept. Characters stay what they are, so that paths find them; NaN is no JSON and is refused."""
-    return json.dumps(body, ensure_ascii=False, allow_nan=False)
+    try:
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, RecursionError) as error:  # a surrogate is a ValueError too
+        raise Unkept(str(error)) from None
+    return text
 
 
 def _body(database: sqlite3.Connection, kind: str, key: str) -> Document | None:
